@@ -266,5 +266,6 @@ func (a Attribute) Equal(o Attribute) bool {
 // concurrent use. Returning an error that matches [ErrSkip] leaves the
 // customer out, and removes it if it is there; any other error makes the
 // record a failed one. The Syncer sets Connection, CustomerID, Version, Masked
-// and WhatsApp afterwards, sorts Tags and Attributes, and drops duplicates.
+// and WhatsApp afterwards, sorts Tags and Attributes, and drops duplicate tags;
+// an attribute listed twice makes the record a failed one.
 type Mapper func(id ConnectionID, c Customer) (Contact, error)

@@ -147,6 +147,7 @@ type watched struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	body   io.ReadCloser
+	err    error // how the body ended: the same error comes at every later read
 }
 
 func newWatched(ctx context.Context) *watched {
@@ -167,10 +168,14 @@ func (w *watched) do(client *http.Client, req *http.Request) (*http.Response, er
 }
 
 func (w *watched) Read(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
 	w.timer.Reset(stallAfter)
 	defer w.timer.Stop()
 	n, err := w.body.Read(p)
-	return n, w.cause(err)
+	w.err = w.cause(err)
+	return n, w.err
 }
 
 // cause names the silence that is behind a cancelled request.

@@ -44,7 +44,7 @@ type OpenParams struct {
 	Offset int64
 	// HTTPClient gives its Transport only: no redirect is followed, no cookie
 	// sent, and its Timeout would end long downloads. Default
-	// [http.DefaultClient].
+	// [http.DefaultTransport].
 	HTTPClient *http.Client
 	// MaxBytes is the most the whole file may have after decompression.
 	// Default [DefaultMaxBytes]; callers that know the operation's fileSize
@@ -142,12 +142,13 @@ func (r *Reader) Proof() Proof {
 	return Proof{Bytes: r.offset + r.rest, Lines: r.lines, EndsInNewline: r.rest == 0}
 }
 
-// Close ends the download. It may be called at any time and more than once.
-func (r *Reader) Close() {
+// Close ends the download. It may be called more than once; the error is nil.
+func (r *Reader) Close() error {
 	if r.err == nil {
 		r.err = ErrClosed
 	}
 	r.disconnect()
+	return nil
 }
 
 func (r *Reader) fail(err error) {
@@ -164,6 +165,9 @@ func (r *Reader) disconnect() {
 
 // line returns the next line, blank ones too.
 func (r *Reader) line() ([]byte, error) {
+	if r.rest > 0 {
+		return nil, io.EOF
+	}
 	for searched := 0; ; {
 		unread := r.buf[r.start:r.end]
 		i := bytes.IndexByte(unread[searched:], '\n')
@@ -184,7 +188,7 @@ func (r *Reader) line() ([]byte, error) {
 
 		err := r.fill()
 		switch {
-		case err == io.EOF && length > 0 && r.rest == 0:
+		case err == io.EOF && length > 0:
 			r.rest = int64(length)
 			r.start = r.end
 			return line, nil
@@ -200,6 +204,9 @@ func (r *Reader) line() ([]byte, error) {
 func (r *Reader) fill() error {
 	r.makeRoom()
 	received := r.offset + int64(r.end-r.start)
+	if r.size >= 0 && received >= r.size {
+		return io.EOF
+	}
 	n, err := r.conn.Read(r.buf[r.end:])
 	r.end += n
 	received += int64(n)
@@ -208,8 +215,8 @@ func (r *Reader) fill() error {
 	}
 	switch {
 	case n > 0 || err == nil:
-		return nil // an error comes again with the next read
-	case err == io.EOF && received >= r.size:
+		return nil
+	case err == io.EOF && r.size < 0:
 		return io.EOF
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF

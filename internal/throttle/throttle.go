@@ -143,7 +143,7 @@ func (b *Bucket) Observe(s Status, estimated, actual float64) {
 		b.rate = s.RestoreRate
 	}
 	if !plausible(s.Maximum) || math.IsNaN(s.Available) {
-		b.setLevel(b.level() + f.taken - actual)
+		b.setLevel(b.level() + f.taken - min(actual, b.maximum))
 		return
 	}
 	b.maximum = math.Floor(s.Maximum)
@@ -231,7 +231,7 @@ func (b *Bucket) wake() {
 func (b *Bucket) take(cost float64) {
 	taken := min(cost, b.maximum)
 	b.inFlight.PushBack(&flight{estimated: cost, taken: taken})
-	b.setLevel(b.level() - taken)
+	b.limiter.ReserveN(time.Now(), int(taken))
 }
 
 // land takes the oldest request of that estimate out of those in flight:

@@ -1,0 +1,485 @@
+package shopifysync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2025_07"
+	"github.com/omnichat/shopifysync/internal/bulk"
+	"github.com/omnichat/shopifysync/internal/shopify"
+	"github.com/omnichat/shopifysync/internal/throttle"
+)
+
+// maxPage is the most customers that a page may have, and the most ids that
+// nodes(ids:) takes (https://shopify.dev/docs/api/usage/limits).
+const maxPage = 250
+
+// admin is one connection's Admin API: typed operations in, the package's own
+// types and errors out. Nothing generated leaves it. It is for one goroutine.
+type admin struct {
+	s        *Syncer
+	conn     Connection
+	client   *shopify.Client
+	priority throttle.Priority
+	without  FieldSet
+	served   string // the version that answered last
+}
+
+// admin opens the Admin API of a connection.
+func (s *Syncer) admin(conn Connection, priority throttle.Priority) (*admin, error) {
+	sh := s.sharedOf(conn.ID)
+	a := &admin{s: s, conn: conn, priority: priority, without: s.without}
+	cfg := shopify.Config{
+		Shop:       string(conn.Shop),
+		Version:    conn.apiVersion(),
+		HTTPClient: s.httpClient,
+		Bucket:     sh.bucket,
+		Logger:     s.logger.With("connection", string(conn.ID)),
+		UserAgent:  "shopifysync",
+		Now:        s.now,
+		Token: func(ctx context.Context, rejected string) (string, error) {
+			return s.token(ctx, conn, rejected)
+		},
+	}
+	if s.without != 0 {
+		fields := s.without.adminFields()
+		cfg.Edit = func(query string) string { return adminapi.Without(query, fields...) }
+	}
+	client, err := shopify.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("shopifysync: %w", err)
+	}
+	a.client = client
+	return a, nil
+}
+
+// call runs one operation and turns its error into the package's own.
+func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) error) (shopify.Meta, error) {
+	var m shopify.Meta
+	start := time.Now()
+	err := apiError(op, do(&m))
+	if err == nil {
+		if a.served = m.ServedVersion; a.served == "" {
+			a.served = a.conn.apiVersion()
+		}
+	}
+	if hook := a.s.hooks.APICall; hook != nil {
+		hook(ctx, APICallInfo{
+			Connection: a.conn.ID, Op: op, ServedVersion: m.ServedVersion,
+			Cost: m.Actual, Attempts: m.Attempts, Duration: time.Since(start), Err: err,
+		})
+	}
+	return m, err
+}
+
+// apiError converts the transport's error.
+func apiError(op string, err error) error {
+	var e *shopify.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.Kind == shopify.Canceled {
+		return e.Err
+	}
+	out := &APIError{Op: op, Code: e.Code, StatusCode: e.StatusCode, RequestID: e.RequestID, RetryAfter: e.RetryAfter}
+	switch e.Kind {
+	case shopify.NoToken:
+		out.Err = e.Err
+	case shopify.Unauthorized, shopify.BadToken, shopify.WrongClient:
+		out.Err = ErrUnauthorized
+	case shopify.Frozen:
+		out.Err = ErrShopFrozen
+	case shopify.Locked:
+		out.Err = ErrShopLocked
+	case shopify.NotFound:
+		out.Err = ErrShopNotFound
+	case shopify.Moved:
+		out.Err = ErrShopMoved
+	case shopify.Throttled:
+		out.Err = ErrThrottled
+	case shopify.AccessDenied, shopify.Forbidden:
+		out.Err = ErrScopeMissing
+	case shopify.ProtectedData:
+		out.Err = ErrProtectedData
+	case shopify.NotPermitted:
+		out.Err = ErrOtherOrganization
+	case shopify.NotInstalled:
+		out.Err = ErrAppNotInstalled
+	case shopify.Server, shopify.Network, shopify.Rejected:
+		out.Err = ErrUnavailable
+	default: // MaxCost, InvalidQuery, BadResponse: e's own text says what to do
+		out.Err = e
+	}
+	return out
+}
+
+// isKind reports whether the transport gave an error of that kind.
+func isKind(err error, kind shopify.Kind) bool {
+	var e *shopify.Error
+	return errors.As(err, &e) && e.Kind == kind
+}
+
+// An observed is one customer as Shopify showed it at one time, or, with err
+// set, a record that could not be read.
+type observed struct {
+	customer Customer
+	version  Version
+	err      error
+}
+
+// An observedPage is one page of the customers list.
+type observedPage struct {
+	records []observed
+	masked  FieldSet // refused on at least one record
+	next    string   // cursor of the next page; empty: this was the last
+	more    bool     // Shopify says there is a next page
+}
+
+// page reads one page of all customers, the newest first.
+func (a *admin) page(ctx context.Context, first int, after string) (observedPage, error) {
+	var cursor *string
+	if after != "" {
+		cursor = &after
+	}
+	var resp *adminapi.CustomersPageResponse
+	meta, err := a.call(ctx, "CustomersPage", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.CustomersPage(ctx, a.client.Call(m, a.priority), first, cursor, "", adminapi.CustomerSortKeysId, true)
+		return err
+	})
+	var records []observed
+	if raw := undecoded(err); raw != nil {
+		// One record of an unforeseen shape must not hide the other 249.
+		var data struct {
+			Customers struct {
+				Nodes    []json.RawMessage
+				PageInfo adminapi.PageInfo
+			}
+		}
+		if json.Unmarshal(raw, &data) != nil {
+			return observedPage{}, err
+		}
+		masks := pathMasks(meta.FieldErrors, "customers", "nodes")
+		for i, node := range data.Customers.Nodes {
+			o, _ := a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
+			records = append(records, o)
+		}
+		return a.finishPage(records, masks, data.Customers.PageInfo, meta)
+	}
+	if err != nil {
+		return observedPage{}, err
+	}
+	masks := pathMasks(meta.FieldErrors, "customers", "nodes")
+	records = make([]observed, len(resp.Customers.Nodes))
+	for i := range resp.Customers.Nodes {
+		records[i] = observe(&resp.Customers.Nodes[i], a.without|masks[i], meta.ObservedAt)
+	}
+	return a.finishPage(records, masks, resp.Customers.PageInfo, meta)
+}
+
+func (a *admin) finishPage(records []observed, masks map[int]FieldSet, info adminapi.PageInfo, meta shopify.Meta) (observedPage, error) {
+	if len(meta.SearchWarnings) > 0 {
+		return observedPage{}, fmt.Errorf("%w: Shopify did not understand the list's filter", ErrIncomplete)
+	}
+	p := observedPage{records: records, more: info.HasNextPage}
+	if info.HasNextPage {
+		p.next = info.EndCursor
+	}
+	for _, m := range masks {
+		p.masked |= m
+	}
+	return p, nil
+}
+
+// byID reads customers by their ids, at most maxPage. gone are those that
+// Shopify no longer has: null without an error at or above its path.
+func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, gone []CustomerID, at time.Time, err error) {
+	gids := make([]string, len(ids))
+	for i, id := range ids {
+		gids[i] = id.GID()
+	}
+	var resp *adminapi.CustomersByIDResponse
+	meta, err := a.call(ctx, "CustomersByID", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.CustomersByID(ctx, a.client.Call(m, a.priority), gids)
+		return err
+	})
+	masks := pathMasks(meta.FieldErrors, "nodes")
+	if raw := undecoded(err); raw != nil {
+		var data struct{ Nodes []json.RawMessage }
+		if json.Unmarshal(raw, &data) != nil || len(data.Nodes) != len(ids) {
+			return nil, nil, time.Time{}, err
+		}
+		for i, node := range data.Nodes {
+			if string(node) == "null" {
+				if !coversNode(meta.FieldErrors, i) {
+					gone = append(gone, ids[i])
+				}
+				continue
+			}
+			o, _ := a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
+			o.customer.ID = ids[i]
+			found = append(found, o)
+		}
+		return found, gone, meta.ObservedAt, nil
+	}
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	if len(resp.Nodes) != len(ids) {
+		return nil, nil, time.Time{}, &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("Shopify answered for another number of ids than was asked: try again")}
+	}
+	for i, node := range resp.Nodes {
+		switch n := node.(type) {
+		case nil:
+			if !coversNode(meta.FieldErrors, i) {
+				gone = append(gone, ids[i])
+			}
+		case *adminapi.CustomersByIDNodesCustomer:
+			found = append(found, observe(&n.CustomerFields, a.without|masks[i], meta.ObservedAt))
+		}
+	}
+	return found, gone, meta.ObservedAt, nil
+}
+
+// coversNode reports whether an error stands at the i-th node.
+func coversNode(errs []shopify.FieldError, i int) bool {
+	for _, e := range errs {
+		if len(e.Path) == 2 && e.Path[0] == "nodes" && e.Path[1] == i {
+			return true
+		}
+	}
+	return false
+}
+
+func observe(c *adminapi.CustomerFields, masked FieldSet, at time.Time) observed {
+	customer, err := customerFromAdmin(c, masked)
+	return observed{customer: customer, version: Version{UpdatedAt: c.UpdatedAt, ObservedAt: at}, err: err}
+}
+
+// observeRaw reads a record that the typed decoding stumbled over, or a line
+// of a bulk file.
+func (a *admin) observeRaw(raw []byte, masked FieldSet, at time.Time) (o observed, child bool) {
+	var c adminapi.CustomerFields
+	object, err := bulk.Decode(raw, &c)
+	if err != nil {
+		o := observed{version: Version{ObservedAt: at}, err: err}
+		var line *bulk.LineError
+		if errors.As(err, &line) {
+			o.customer.ID = CustomerID(line.CustomerID)
+		}
+		return o, object.Child
+	}
+	if object.Child {
+		return observed{}, true
+	}
+	return observe(&c, masked, at), false
+}
+
+// undecoded returns the data of an answer that had another shape than asked
+// for, if that is what err says.
+func undecoded(err error) []byte {
+	var e *shopify.DecodeError
+	if errors.As(err, &e) {
+		return e.Data
+	}
+	return nil
+}
+
+// pathMasks tells which fields of which record were refused: errors whose path
+// is prefix, index, field.
+func pathMasks(errs []shopify.FieldError, prefix ...string) map[int]FieldSet {
+	var masks map[int]FieldSet
+next:
+	for _, e := range errs {
+		if len(e.Path) < len(prefix)+2 {
+			continue
+		}
+		for i, name := range prefix {
+			if e.Path[i] != name {
+				continue next
+			}
+		}
+		index, ok := e.Path[len(prefix)].(int)
+		if !ok {
+			continue
+		}
+		if field, ok := fieldsOfPath(e.Path[len(prefix)+1:]); ok {
+			if masks == nil {
+				masks = make(map[int]FieldSet)
+			}
+			masks[index] |= field
+		}
+	}
+	return masks
+}
+
+// count returns how many customers the store has, or false if the served
+// version cannot tell.
+func (a *admin) count(ctx context.Context) (int64, bool, error) {
+	if a.served < v2025_07.MinVersion && a.served != "unstable" {
+		return 0, false, nil
+	}
+	var resp *v2025_07.CustomersCountResponse
+	_, err := a.call(ctx, "CustomersCount", func(m *shopify.Meta) (err error) {
+		resp, err = v2025_07.CustomersCount(ctx, a.client.Call(m, a.priority))
+		return err
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	return int64(resp.CustomersCount.Count), resp.CustomersCount.Precision == v2025_07.CountPrecisionExact, nil
+}
+
+// checkShop makes sure that the store which answers is the one named.
+func (a *admin) checkShop(ctx context.Context) error {
+	var resp *adminapi.ShopResponse
+	_, err := a.call(ctx, "Shop", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.Shop(ctx, a.client.Call(m, a.priority))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(resp.Shop.MyshopifyDomain, string(a.conn.Shop)) {
+		return &APIError{Op: "Shop", Err: ErrShopMoved}
+	}
+	return nil
+}
+
+// explainDenied turns a refusal to read customers into the error that says
+// why: a missing scope is listed by name.
+func (a *admin) explainDenied(ctx context.Context, denied error) error {
+	if !errors.Is(denied, ErrScopeMissing) {
+		return denied
+	}
+	var resp *adminapi.AccessScopesResponse
+	_, err := a.call(ctx, "AccessScopes", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.AccessScopes(ctx, a.client.Call(m, a.priority))
+		return err
+	})
+	if err != nil {
+		return denied
+	}
+	for _, scope := range resp.CurrentAppInstallation.AccessScopes {
+		if scope.Handle == "read_customers" || scope.Handle == "write_customers" {
+			return fmt.Errorf("%w (%w)", ErrProtectedData, denied)
+		}
+	}
+	return fmt.Errorf("%w (%w)", &MissingScopesError{Missing: []string{"read_customers"}}, denied)
+}
+
+// A bulkOperation is what the run needs to know of one.
+type bulkOperation struct {
+	id          string
+	status      string
+	errorCode   string
+	query       string
+	createdAt   time.Time
+	url         string
+	objects     int64
+	rootObjects int64
+	fileSize    int64
+}
+
+func (b *bulkOperation) ended() bool {
+	switch b.status {
+	case "COMPLETED", "FAILED", "CANCELED", "EXPIRED":
+		return true
+	}
+	return false
+}
+
+func bulkFrom(f adminapi.BulkOperationFields) *bulkOperation {
+	number := func(s string) int64 {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return -1 // agrees with no count
+		}
+		return n
+	}
+	return &bulkOperation{
+		id: f.Id, status: string(f.Status), errorCode: string(f.ErrorCode), query: f.Query,
+		createdAt: f.CreatedAt, url: f.Url,
+		objects: number(string(f.ObjectCount)), rootObjects: number(string(f.RootObjectCount)),
+		fileSize: number(string(f.FileSize)),
+	}
+}
+
+// bulkQuery is the text handed to Shopify: genqlient's own operation, less the
+// fields left out.
+func (a *admin) bulkQuery() string {
+	return adminapi.Without(adminapi.BulkCustomers_Operation, a.without.adminFields()...)
+}
+
+// errBulkBusy: Shopify takes no further bulk operation at the moment.
+var errBulkBusy = errors.New("Shopify runs no further bulk operation at the moment")
+
+// startBulk starts the bulk operation. If Shopify's answer was lost, it looks
+// whether the operation runs after all.
+func (a *admin) startBulk(ctx context.Context, notBefore time.Time) (*bulkOperation, error) {
+	query := a.bulkQuery()
+	var resp *adminapi.RunBulkQueryResponse
+	_, err := a.call(ctx, "RunBulkQuery", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.RunBulkQuery(ctx, a.client.Call(m, a.priority), query)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err == nil && resp.BulkOperationRunQuery.BulkOperation != nil:
+		return bulkFrom(*resp.BulkOperationRunQuery.BulkOperation), nil
+	case err != nil && !errors.Is(err, ErrUnavailable):
+		return nil, err
+	}
+	current, lookErr := a.currentBulk(ctx)
+	if lookErr == nil && current != nil && current.query == query && !current.createdAt.Before(notBefore) &&
+		(current.status == "CREATED" || current.status == "RUNNING" || current.status == "COMPLETED") {
+		return current, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, errBulkBusy
+}
+
+func (a *admin) currentBulk(ctx context.Context) (*bulkOperation, error) {
+	var resp *adminapi.CurrentBulkOperationResponse
+	_, err := a.call(ctx, "CurrentBulkOperation", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.CurrentBulkOperation(ctx, a.client.Call(m, a.priority))
+		return err
+	})
+	if err != nil || resp.CurrentBulkOperation == nil {
+		return nil, err
+	}
+	return bulkFrom(*resp.CurrentBulkOperation), nil
+}
+
+// pollBulk asks how the operation is; nil if Shopify does not know it.
+func (a *admin) pollBulk(ctx context.Context, id string) (*bulkOperation, error) {
+	var resp *adminapi.PollBulkOperationResponse
+	_, err := a.call(ctx, "PollBulkOperation", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.PollBulkOperation(ctx, a.client.Call(m, a.priority), id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if op, ok := resp.Node.(*adminapi.PollBulkOperationNodeBulkOperation); ok {
+		return bulkFrom(op.BulkOperationFields), nil
+	}
+	return nil, nil
+}
+
+// cancelBulk is a courtesy: an operation nobody waits for holds a slot.
+func (a *admin) cancelBulk(ctx context.Context, id string) error {
+	_, err := a.call(ctx, "CancelBulkOperation", func(m *shopify.Meta) error {
+		_, err := adminapi.CancelBulkOperation(ctx, a.client.Call(m, a.priority), id)
+		return err
+	})
+	return err
+}

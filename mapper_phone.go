@@ -1,0 +1,114 @@
+package shopifysync
+
+import (
+	"strings"
+	"unicode"
+)
+
+// A PhoneNormalizer returns a phone number as E.164 ("+886912345678"), or
+// false if it cannot tell. The country is the ISO 3166-1 alpha-2 code of where
+// a number in national format belongs, or empty. It must be pure and safe for
+// concurrent use. See [NormalizePhone] for the default.
+type PhoneNormalizer func(raw, country string) (e164 string, ok bool)
+
+// NormalizePhone is the default [PhoneNormalizer]. It knows no country's
+// numbering plan, and takes only numbers that name their country: "+", or 00
+// in its place, then 8 to 15 digits of which the first is not 0 (ITU-T E.164).
+// Spaces, hyphens, dots, parentheses, full-width digits and signs, and
+// invisible marks among them are fine. Letters, extensions, several numbers
+// and the ambiguous "(0)" are refused. The country is not used.
+//
+// For national formats such as 0912-345-678 use a library that knows them:
+//
+//	import "github.com/nyaruka/phonenumbers"
+//
+//	func normalize(raw, country string) (string, bool) {
+//		if e164, ok := shopifysync.NormalizePhone(raw, country); ok {
+//			return e164, true
+//		}
+//		n, err := phonenumbers.Parse(raw, country)
+//		if err != nil || !phonenumbers.IsValidNumber(n) {
+//			return "", false
+//		}
+//		return phonenumbers.Format(n, phonenumbers.E164), true
+//	}
+func NormalizePhone(raw, country string) (e164 string, ok bool) {
+	const maxDigits = 15
+	var (
+		digits [maxDigits + 2]byte // with room for 00
+		n      int
+		plus   bool
+		opened int // how many digits stood before the last parenthesis
+	)
+	raw = strings.TrimSpace(raw)
+	for _, r := range raw {
+		if r >= '！' && r <= '～' {
+			r -= '！' - '!' // full-width forms of ASCII
+		}
+		switch {
+		case r >= '0' && r <= '9':
+			if n == len(digits) {
+				return "", false
+			}
+			digits[n] = byte(r)
+			n++
+		case r == '+':
+			if plus || n > 0 {
+				return "", false
+			}
+			plus = true
+		case r == '(':
+			opened = n
+		case r == ')':
+			if string(digits[opened:n]) == "0" {
+				return "", false // the 0 is dialled within the country only: whether it counts depends on the plan
+			}
+		case r == '.', r == '−', unicode.Is(unicode.Pd, r), unicode.Is(unicode.Zs, r), unicode.Is(unicode.Cf, r):
+		default:
+			return "", false
+		}
+	}
+	number := digits[:n]
+	if !plus {
+		if n < 2 || string(number[:2]) != "00" {
+			return "", false
+		}
+		number = number[2:]
+	}
+	if len(number) < 8 || len(number) > maxDigits || number[0] == '0' {
+		return "", false
+	}
+	if plus && raw[1:] == string(number) {
+		return raw, true // as it mostly comes: nothing to copy
+	}
+	return "+" + string(number), true
+}
+
+// whatsAppContact returns the WhatsApp contact of a customer, by the rules of
+// [Contact.WhatsApp]: nil when nothing is to change (no settings, or the phone
+// was not seen), one without a user id when there is no usable phone, which
+// unlinks. Only the customer's own phone counts: an address's may be a
+// recipient's, who never asked for a message. It grants no marketing consent.
+// A nil normalize is the default.
+func whatsAppContact(settings *WhatsAppSettings, c Customer, name string, normalize PhoneNormalizer) *WhatsAppContact {
+	if settings == nil || c.Masked.Has(FieldPhone) {
+		return nil
+	}
+	if normalize == nil {
+		normalize = NormalizePhone
+	}
+	country := c.country()
+	if country == "" {
+		country = settings.Country
+	}
+	if phone := strings.TrimSpace(c.Phone); phone != "" {
+		if e164, ok := normalize(phone, country); ok {
+			return &WhatsAppContact{
+				Account: settings.AccountID,
+				UserID:  strings.TrimPrefix(e164, "+"),
+				Name:    name,
+			}
+		}
+	}
+	return &WhatsAppContact{}
+}

@@ -1,0 +1,253 @@
+package shopifysync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// An Option configures a [Syncer]. Options are checked by [New].
+type Option func(*options) error
+
+type options struct {
+	state         StateStore
+	tokens        TokenSource
+	mapper        Mapper
+	mapping       MapperOptions
+	without       FieldSet
+	logger        *slog.Logger
+	hooks         Hooks
+	httpClient    *http.Client
+	now           func() time.Time
+	writers       int
+	batchSize     int
+	bulkThreshold int64
+	leaseTTL      time.Duration
+}
+
+func defaultOptions() options {
+	return options{
+		logger:        slog.New(slog.DiscardHandler),
+		now:           time.Now,
+		writers:       2,
+		batchSize:     1000,
+		bulkThreshold: 10_000,
+		leaseTTL:      30 * time.Second,
+	}
+}
+
+// WithStateStore keeps runs, leases and marks in s. The default is the contact
+// store itself if it is also a [StateStore], else a [MemoryStore], which
+// forgets everything with the process.
+func WithStateStore(s StateStore) Option {
+	return func(o *options) error {
+		if s == nil {
+			return errors.New("WithStateStore: the store is nil")
+		}
+		o.state = s
+		return nil
+	}
+}
+
+// WithTokenSource takes access tokens from t instead of the connection's
+// [Credentials].
+func WithTokenSource(t TokenSource) Option {
+	return func(o *options) error {
+		if t == nil {
+			return errors.New("WithTokenSource: the source is nil")
+		}
+		o.tokens = t
+		return nil
+	}
+}
+
+// WithMapper replaces the default mapper. [WithNameOrder], [WithPhoneNormalizer]
+// and [WithAddressPhone] then only concern WhatsApp contacts; a mapper that
+// wants to build on the default one calls [NewMapper].
+func WithMapper(m Mapper) Option {
+	return func(o *options) error {
+		if m == nil {
+			return errors.New("WithMapper: the mapper is nil")
+		}
+		o.mapper = m
+		return nil
+	}
+}
+
+// WithNameOrder says how first and last name become one; default [NameAuto].
+func WithNameOrder(order NameOrder) Option {
+	return func(o *options) error {
+		if order < NameAuto || order > NameFamilyFirst {
+			return fmt.Errorf("WithNameOrder: there is no order %d", order)
+		}
+		o.mapping.NameOrder = order
+		return nil
+	}
+}
+
+// WithPhoneNormalizer replaces [NormalizePhone], which takes international
+// numbers only.
+func WithPhoneNormalizer(n PhoneNormalizer) Option {
+	return func(o *options) error {
+		if n == nil {
+			return errors.New("WithPhoneNormalizer: the normalizer is nil")
+		}
+		o.mapping.Phone = n
+		return nil
+	}
+}
+
+// WithAddressPhone lets a contact without a phone number have the default
+// address's, marked [PhoneAddress]. It may be a recipient's, so it never makes
+// a WhatsApp contact.
+func WithAddressPhone() Option {
+	return func(o *options) error {
+		o.mapping.AddressPhone = true
+		return nil
+	}
+}
+
+// WithoutFields leaves fields out of every query, so that Shopify never sends
+// them. What is stored of them stays as it is.
+func WithoutFields(fields FieldSet) Option {
+	return func(o *options) error {
+		if fields&^allFields != 0 {
+			return fmt.Errorf("WithoutFields: there is no field %#x", uint32(fields&^allFields))
+		}
+		o.without |= fields
+		return nil
+	}
+}
+
+// WithLogger logs to l. The default discards. Neither tokens nor personal data
+// are ever logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		o.logger = l
+		return nil
+	}
+}
+
+// Hooks are called as things happen; nil fields are skipped. They run on the
+// library's goroutines: they must return soon and be safe for concurrent use.
+type Hooks struct {
+	// SyncStart is called when a run begins; the context that it returns is
+	// the run's, and SyncEnd gets it. It must derive from the one given.
+	SyncStart func(ctx context.Context, info SyncStartInfo) context.Context
+	// SyncEnd is called when the run has ended.
+	SyncEnd func(ctx context.Context, info SyncEndInfo)
+	// APICall is called after each operation on Shopify's Admin API, retries
+	// included.
+	APICall func(ctx context.Context, info APICallInfo)
+}
+
+// SyncStartInfo is passed to [Hooks].SyncStart.
+type SyncStartInfo struct {
+	Connection ConnectionID
+	RunID      string
+	DryRun     bool
+	Resumed    bool
+}
+
+// SyncEndInfo is passed to [Hooks].SyncEnd.
+type SyncEndInfo struct {
+	Report Report
+	Err    error
+}
+
+// APICallInfo is passed to [Hooks].APICall.
+type APICallInfo struct {
+	Connection    ConnectionID
+	Op            string        // the GraphQL operation's name
+	ServedVersion string        // the API version that answered
+	Cost          float64       // points charged by Shopify
+	Attempts      int           // 1 without retries
+	Duration      time.Duration // waits included
+	Err           error
+}
+
+// WithHooks calls h as things happen.
+func WithHooks(h Hooks) Option {
+	return func(o *options) error {
+		o.hooks = h
+		return nil
+	}
+}
+
+// WithHTTPClient sends requests through c. Its redirects are always refused:
+// net/http would carry the token header to any target.
+func WithHTTPClient(c *http.Client) Option {
+	return func(o *options) error {
+		if c == nil {
+			return errors.New("WithHTTPClient: the client is nil")
+		}
+		o.httpClient = c
+		return nil
+	}
+}
+
+// WithClock tells the time by now instead of [time.Now]. It dates reports, and
+// decides when a checkpoint or token is too old; waits use real timers.
+func WithClock(now func() time.Time) Option {
+	return func(o *options) error {
+		if now == nil {
+			return errors.New("WithClock: the clock is nil")
+		}
+		o.now = now
+		return nil
+	}
+}
+
+// WithWriters sets how many batches are written to the contact store at once:
+// 1 to 64, default 2.
+func WithWriters(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 64 {
+			return fmt.Errorf("WithWriters: %d is not within 1 to 64", n)
+		}
+		o.writers = n
+		return nil
+	}
+}
+
+// WithBatchSize sets how many contacts of a bulk file are written in one call:
+// 1 to 10,000, default 1,000. Pages are written as they come, 250 at most.
+func WithBatchSize(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 10_000 {
+			return fmt.Errorf("WithBatchSize: %d is not within 1 to 10,000", n)
+		}
+		o.batchSize = n
+		return nil
+	}
+}
+
+// WithBulkThreshold sets above how many customers a bulk operation is started
+// beside the pages: 1 or more, default 10,000.
+func WithBulkThreshold(customers int64) Option {
+	return func(o *options) error {
+		if customers < 1 {
+			return fmt.Errorf("WithBulkThreshold: %d is less than 1", customers)
+		}
+		o.bulkThreshold = customers
+		return nil
+	}
+}
+
+// WithLeaseTTL sets how long a lease outlives a process that was killed: 1
+// second to 1 hour, default 30 seconds. It is renewed three times as often.
+func WithLeaseTTL(d time.Duration) Option {
+	return func(o *options) error {
+		if d < time.Second || d > time.Hour {
+			return fmt.Errorf("WithLeaseTTL: %v is not within 1s to 1h", d)
+		}
+		o.leaseTTL = d
+		return nil
+	}
+}

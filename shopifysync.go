@@ -1,0 +1,103 @@
+package shopifysync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/throttle"
+)
+
+// A Syncer copies customers of any number of connections into one contact
+// store. It is safe for concurrent use, keeps no goroutine running between
+// calls and needs no Close. One Syncer serves a whole process: it holds each
+// connection's rate limit.
+type Syncer struct {
+	contacts ContactStore
+	conns    Connections
+	options
+
+	mu     sync.Mutex
+	shared map[ConnectionID]*shared
+}
+
+// shared is what calls for one connection share: Shopify's budget and tokens.
+type shared struct {
+	bucket *throttle.Bucket
+	tokens tokens
+}
+
+// New returns a Syncer that writes to contacts and looks connections up in
+// conns.
+func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, error) {
+	if contacts == nil || conns == nil {
+		return nil, errors.New("shopifysync: New needs a contact store and connections: see NewMemoryStore and StaticConnections")
+	}
+	o := defaultOptions()
+	for _, opt := range opts {
+		if err := opt(&o); err != nil {
+			return nil, fmt.Errorf("shopifysync: %w", err)
+		}
+	}
+	if o.state == nil {
+		if s, ok := contacts.(StateStore); ok {
+			o.state = s
+		} else {
+			o.state = NewMemoryStore()
+		}
+	}
+	if o.mapping.Phone == nil {
+		o.mapping.Phone = NormalizePhone
+	}
+	if o.mapper == nil {
+		o.mapper = NewMapper(o.mapping)
+	}
+	if o.httpClient == nil {
+		o.httpClient = http.DefaultClient
+	}
+	return &Syncer{
+		contacts: contacts, conns: conns, options: o,
+		shared: make(map[ConnectionID]*shared),
+	}, nil
+}
+
+// connection looks a connection up and checks it.
+func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
+	c, err := s.conns.Connection(ctx, id)
+	if err != nil {
+		return Connection{}, fmt.Errorf("shopifysync: connection: %w", err)
+	}
+	if c.ID != id {
+		return Connection{}, fmt.Errorf("shopifysync: %w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
+	}
+	if err := c.validate(); err != nil {
+		return Connection{}, fmt.Errorf("shopifysync: %w", err)
+	}
+	return c, nil
+}
+
+func (s *Syncer) sharedOf(id ConnectionID) *shared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shared[id]
+	if sh == nil {
+		sh = &shared{bucket: throttle.New()}
+		s.shared[id] = sh
+	}
+	return sh
+}
+
+// sleep waits for d, or less if the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

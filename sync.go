@@ -1,0 +1,430 @@
+package shopifysync
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/idset"
+	"github.com/omnichat/shopifysync/internal/throttle"
+)
+
+const (
+	// maxResumeAge is how old a run may be and still be resumed.
+	maxResumeAge = 24 * time.Hour
+	// checkpointEvery is how much work a crash may cost.
+	checkpointEvery = 2 * time.Second
+	// endTimeout bounds the last writes of a run whose context has ended.
+	endTimeout = 5 * time.Second
+)
+
+// SyncParams are the arguments of [Syncer.Sync].
+type SyncParams struct {
+	Connection ConnectionID
+	// DryRun writes nothing, takes no lease, and reports what a run would do.
+	DryRun bool
+	// OnProgress is told how far the run is: at each change of phase and at
+	// most ten times a second, one call at a time. It must return soon.
+	OnProgress func(Progress)
+	// MaxRemovedShare is the share of the connection's contacts, 0 to 1, that
+	// the sweep may remove; 0 means 0.2. Fifty are always allowed. See
+	// [ErrMassRemoval].
+	MaxRemovedShare float64
+	// Budget stops the run at the next checkpoint after this long, for job
+	// engines; 0 means no limit. The report is then not Complete, the error is
+	// nil, and the next Sync goes on if a bulk file is being read, else it
+	// starts over.
+	Budget time.Duration
+	// Wait is how long to wait for another run of the connection to end before
+	// [ErrSyncInProgress] is returned; 0: not at all. A killed process's lease
+	// takes [WithLeaseTTL] to expire.
+	Wait time.Duration
+}
+
+// Sync reads the whole store into the contact store: a full run. It resumes a
+// run that was cut off within the last 24 hours while it read a bulk file.
+//
+// The report is never nil once the run has begun, also beside an error. Errors
+// match [ErrNotConnected], [ErrSyncInProgress], [ErrUnauthorized],
+// [ErrScopeMissing], [ErrProtectedData], [ErrShopMoved], [ErrShopFrozen],
+// [ErrShopLocked], [ErrShopNotFound], [ErrThrottled], [ErrUnavailable],
+// [ErrIncomplete], [ErrMassRemoval], [ErrLeaseLost], the context's error, or
+// what the stores return. What was written before an error is true and stays.
+func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
+	if p.MaxRemovedShare < 0 || p.MaxRemovedShare > 1 {
+		return nil, errors.New("shopifysync: MaxRemovedShare must be 0 to 1")
+	}
+	conn, err := s.connection(ctx, p.Connection)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{s: s, params: p, conn: conn, began: s.now()}
+	if r.admin, err = s.admin(conn, throttle.Run); err != nil {
+		return nil, err
+	}
+	if p.DryRun {
+		r.start(nil)
+		return r.do(ctx)
+	}
+	lease, err := s.acquire(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	r.lease = lease
+	ctx, stop := s.keepLease(ctx, lease)
+	defer stop()
+	last, err := s.state.Runs(ctx, RunsParams{Connection: conn.ID, Limit: 1})
+	if err != nil {
+		s.release(ctx, lease)
+		return nil, fmt.Errorf("shopifysync: state store: %w", err)
+	}
+	r.start(last.Runs)
+	return r.do(ctx)
+}
+
+// A run is one call of Sync.
+type run struct {
+	s      *Syncer
+	params SyncParams
+	conn   Connection
+	admin  *admin
+	lease  Lease // zero in a dry run
+	began  time.Time
+
+	record Run        // saved at checkpoints; its Report is the pipeline's to change
+	at     checkpoint // how far it is
+	saved  time.Time
+
+	seen    idset.Set // every customer counted so far
+	resumed bool      // going on inside a bulk file that another process began
+	pages   bool      // some rows came by pages
+	bulk    bool      // some rows came by bulk
+
+	pipe   *pipeline
+	meter  *meter
+	failed map[CustomerID]Mark // marks of failed records that were open when the run began
+}
+
+// A checkpoint is what another process needs to go on.
+type checkpoint struct {
+	Query     string     `json:"query"` // hash of the bulk query's text
+	Requested string     `json:"requested"`
+	Served    string     `json:"served"`
+	Bulk      string     `json:"bulk,omitempty"` // id of the bulk operation
+	Offset    int64      `json:"offset"`         // every line of the file below it is committed
+	High      CustomerID `json:"high"`           // pages are committed from High down to Low
+	Low       CustomerID `json:"low"`
+	Masked    FieldSet   `json:"masked"` // refused on pages, so in the bulk file too
+	Total     int64      `json:"total"`
+}
+
+// start makes the run's record, from the last one if that can be resumed.
+func (r *run) start(last []Run) {
+	r.at.Query = hash(r.admin.bulkQuery())
+	r.at.Requested = r.conn.apiVersion()
+	now := r.s.now().UTC().Truncate(time.Millisecond)
+	if len(last) > 0 {
+		old := last[0]
+		var at checkpoint
+		cutOff := old.State == RunRunning || old.State == RunPaused
+		if cutOff && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
+			at.Query == r.at.Query && at.Requested == r.at.Requested && at.Bulk != "" {
+			r.record, r.at = old, at
+			r.record.State, r.record.Error = RunRunning, ""
+			r.record.Report.Resumed = true
+			return
+		}
+	}
+	r.record = Run{ID: newID(), Connection: r.conn.ID, State: RunRunning, StartedAt: now}
+	r.record.Report = r.emptyReport()
+}
+
+func (r *run) emptyReport() Report {
+	return Report{
+		RunID: r.record.ID, Connection: r.conn.ID, StartedAt: r.record.StartedAt,
+		Resumed: r.record.Report.Resumed, DryRun: r.params.DryRun,
+	}
+}
+
+// errPaused ends a run whose budget is used up.
+var errPaused = errors.New("budget used up")
+
+// do is the run between its hooks.
+func (r *run) do(ctx context.Context) (*Report, error) {
+	if hook := r.s.hooks.SyncStart; hook != nil {
+		ctx = hook(ctx, SyncStartInfo{
+			Connection: r.conn.ID, RunID: r.record.ID, DryRun: r.params.DryRun, Resumed: r.record.Report.Resumed,
+		})
+	}
+	report, err := r.finish(ctx, r.steps(ctx))
+	if hook := r.s.hooks.SyncEnd; hook != nil {
+		hook(ctx, SyncEndInfo{Report: *report, Err: err})
+	}
+	return report, err
+}
+
+// steps are what a run does: read, prove, sweep.
+func (r *run) steps(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.meter = newMeter(r.params.OnProgress, r.at.Total)
+	r.pipe = r.newPipeline(ctx, cancel)
+	defer r.pipe.close()
+	err := r.phases(ctx)
+	if ctx.Err() != nil { // a writer's error, or the caller's end, says more than what it broke
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		if flushErr := r.pipe.flush(); flushErr != nil {
+			return flushErr
+		}
+	}
+	return err
+}
+
+func (r *run) phases(ctx context.Context) error {
+	r.meter.phase(PhaseConnecting)
+	if err := r.loadFailedMarks(ctx); err != nil {
+		return err
+	}
+	if err := r.save(ctx); err != nil {
+		return err
+	}
+	if err := r.admin.checkShop(ctx); err != nil {
+		return err
+	}
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	if err := r.pipe.flush(); err != nil {
+		return err
+	}
+	r.meter.phase(PhaseProving)
+	gone, err := r.prove(ctx)
+	if err != nil {
+		return err
+	}
+	r.meter.phase(PhaseSweeping)
+	if err := r.sweep(ctx, gone); err != nil {
+		return err
+	}
+	if err := r.clearMended(ctx); err != nil {
+		return err
+	}
+	r.record.Report.Complete = true
+	r.meter.phase(PhaseDone)
+	return nil
+}
+
+// finish saves the run's end and gives its lease back.
+func (r *run) finish(ctx context.Context, err error) (*Report, error) {
+	report := &r.record.Report
+	report.EndedAt = r.s.now().UTC().Truncate(time.Millisecond)
+	report.ServedVersion = r.admin.served
+	report.Source = r.source()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	switch {
+	case err == nil:
+		r.record.State = RunCompleted
+	case errors.Is(err, errPaused):
+		r.record.State, err = RunPaused, nil
+	case ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled) || errors.Is(err, errStore):
+		r.record.State = RunPaused
+	default:
+		r.record.State = RunFailed
+	}
+	if err != nil {
+		r.record.Error = err.Error()
+		r.s.logger.WarnContext(ctx, "sync ended early", "connection", string(r.conn.ID), "run", r.record.ID, "error", err)
+	} else {
+		r.s.logger.InfoContext(ctx, "sync ended", "connection", string(r.conn.ID), "run", r.record.ID,
+			"complete", report.Complete, "seen", report.Seen, "created", report.Created, "updated", report.Updated,
+			"failed", report.Failed, "removed", report.RemovedTotal())
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	saveErr := r.save(last)
+	if err == nil {
+		err = saveErr
+	}
+	if !r.params.DryRun {
+		r.s.release(last, r.lease)
+	}
+	if err != nil {
+		err = fmt.Errorf("shopifysync: sync of %s: %w", r.conn.Shop, err)
+	}
+	out := *report
+	return &out, err
+}
+
+// checkpoint saves how far the run is, if that is due, and ends it if its
+// budget is used up.
+func (r *run) checkpoint(ctx context.Context) error {
+	if time.Since(r.saved) < checkpointEvery {
+		return nil
+	}
+	if err := r.save(ctx); err != nil {
+		return err
+	}
+	if b := r.params.Budget; b > 0 && r.s.now().Sub(r.began) >= b {
+		return errPaused
+	}
+	return nil
+}
+
+// save writes the run's record.
+func (r *run) save(ctx context.Context) error {
+	r.saved = time.Now()
+	r.pipe.snapshot()
+	if r.params.DryRun {
+		return nil
+	}
+	r.at.Served = r.admin.served
+	record := r.record
+	record.UpdatedAt = r.s.now().UTC().Truncate(time.Millisecond)
+	record.Progress = r.meter.progress()
+	if record.State == RunRunning || record.State == RunPaused {
+		var err error
+		if record.Checkpoint, err = json.Marshal(r.at); err != nil {
+			return err
+		}
+	}
+	if _, err := r.s.state.SaveRun(ctx, SaveRunParams{Lease: r.lease, Run: record}); err != nil {
+		return storeError("save the run", err)
+	}
+	return nil
+}
+
+// errStore marks errors of the host's stores: the run may be resumed.
+var errStore = errors.New("store")
+
+func storeError(doing string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLeaseLost) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", errStore, doing, err)
+}
+
+// loadFailedMarks remembers which records failed in earlier runs, so that a
+// success now clears their marks and no others.
+func (r *run) loadFailedMarks(ctx context.Context) error {
+	if r.params.DryRun {
+		return nil
+	}
+	marks, err := r.s.state.Marks(ctx, MarksParams{Connection: r.conn.ID, Limit: 10_000})
+	if err != nil {
+		return storeError("read the marks", err)
+	}
+	r.failed = make(map[CustomerID]Mark)
+	for _, m := range marks.Marks {
+		if m.Attempts > 0 {
+			r.failed[m.CustomerID] = m
+		}
+	}
+	return nil
+}
+
+func (r *run) clearMended(ctx context.Context) error {
+	var mended []Mark
+	for _, id := range r.pipe.mended {
+		mended = append(mended, r.failed[id])
+	}
+	if len(mended) == 0 {
+		return nil
+	}
+	if _, err := r.s.state.ClearMarks(ctx, ClearMarksParams{Connection: r.conn.ID, Marks: mended}); err != nil {
+		return storeError("clear marks", err)
+	}
+	return nil
+}
+
+// acquire takes the run lease, waiting for it as long as the params allow.
+func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, error) {
+	host, _ := os.Hostname()
+	owner := fmt.Sprintf("%s:%d", host, os.Getpid())
+	deadline := time.Now().Add(p.Wait)
+	for {
+		got, err := s.state.AcquireLease(ctx, AcquireLeaseParams{
+			Connection: p.Connection, Kind: LeaseRun, Owner: owner, TTL: s.leaseTTL,
+		})
+		switch {
+		case err == nil:
+			return got.Lease, nil
+		case !errors.Is(err, ErrLeaseHeld):
+			return Lease{}, fmt.Errorf("shopifysync: state store: take the lease: %w", err)
+		case !time.Now().Before(deadline):
+			return Lease{}, fmt.Errorf("shopifysync: %w", ErrSyncInProgress)
+		}
+		if err := sleep(ctx, min(time.Until(deadline), 500*time.Millisecond)); err != nil {
+			return Lease{}, err
+		}
+	}
+}
+
+// keepLease renews the lease until stop is called. The context that it returns
+// ends with the lease, so that no store call outlives it.
+func (s *Syncer) keepLease(ctx context.Context, lease Lease) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		valid := time.Now().Add(s.leaseTTL)
+		for sleep(ctx, s.leaseTTL/3) == nil {
+			asked := time.Now()
+			bounded, stop := context.WithDeadline(ctx, valid)
+			_, err := s.state.RenewLease(bounded, RenewLeaseParams{Lease: lease, TTL: s.leaseTTL})
+			stop()
+			switch {
+			case err == nil:
+				valid = asked.Add(s.leaseTTL)
+			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(valid):
+				cancel(ErrLeaseLost)
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+	}
+}
+
+func (s *Syncer) release(ctx context.Context, lease Lease) {
+	if _, err := s.state.ReleaseLease(ctx, ReleaseLeaseParams{Lease: lease}); err != nil {
+		s.logger.WarnContext(ctx, "the lease was not given back and must expire", "connection", string(lease.Connection), "error", err)
+	}
+}
+
+func newID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// within reports whether pages have covered id.
+func (at *checkpoint) within(id CustomerID) bool {
+	return at.High != 0 && at.Low <= id && id <= at.High
+}
+
+func (r *run) source() string {
+	switch {
+	case r.pages && r.bulk:
+		return "pages+bulk"
+	case r.bulk:
+		return "bulk"
+	}
+	return "pages"
+}

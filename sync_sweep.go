@@ -1,0 +1,174 @@
+package shopifysync
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/shopify"
+)
+
+const (
+	// alwaysRemovable and defaultRemovedShare are the mass-removal breaker's limits.
+	alwaysRemovable     = 50
+	defaultRemovedShare = 0.2
+	// countSlack is how far, in customers, Shopify's count may be off without
+	// saying anything; beyond it, a thousandth.
+	countSlack = 5
+	// youth is how old a customer must be to have been listed for certain: new
+	// ones reach Shopify's lists with a delay.
+	youth = time.Hour
+	// firstLookup is how many ids are looked up at once to begin with.
+	firstLookup = 50
+)
+
+// A lookup is a batch of ids that Shopify confirmed to be gone.
+type lookup struct {
+	gone []CustomerID
+	at   time.Time
+}
+
+// prove checks that the run saw every customer, as far as Shopify lets it be
+// checked, and returns the contacts that Shopify confirms to be gone.
+func (r *run) prove(ctx context.Context) ([]lookup, error) {
+	if err := r.proveCount(ctx); err != nil {
+		return nil, err
+	}
+	unseen, contacts, err := r.unseen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	share := r.params.MaxRemovedShare
+	if share == 0 {
+		share = defaultRemovedShare
+	}
+	limit := max(alwaysRemovable, int(share*float64(contacts)))
+	var confirmed []lookup
+	var gone, missed int
+	for size := firstLookup; len(unseen) > 0; {
+		ids := unseen[:min(size, len(unseen))]
+		found, lost, at, err := r.admin.byID(ctx, ids)
+		if isKind(err, shopify.MaxCost) && size > 1 {
+			size = (size + 1) / 2
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		unseen = unseen[len(ids):]
+		size = min(2*size, maxPage)
+		if gone += len(lost); gone > limit {
+			return nil, fmt.Errorf("%w: at least %d of %d contacts", ErrMassRemoval, gone, contacts)
+		}
+		if len(lost) > 0 {
+			confirmed = append(confirmed, lookup{gone: lost, at: at})
+		}
+		missed += r.missed(found)
+		if err := r.takeFound(found); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.pipe.flush(); err != nil {
+		return nil, err
+	}
+	if missed > 0 {
+		return nil, fmt.Errorf("%w: %d customers that exist were not in what Shopify listed", ErrIncomplete, missed)
+	}
+	return confirmed, nil
+}
+
+// proveCount compares what was seen with Shopify's own count, where that is
+// served, allowing for what changed meanwhile.
+func (r *run) proveCount(ctx context.Context) error {
+	now, ok, err := r.customersCount(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	before := now
+	if r.at.Total > 0 {
+		before = r.at.Total
+	}
+	slack := max(countSlack, now/1000)
+	seen := int64(r.seen.Len())
+	if seen < min(now, before)-slack || seen > max(now, before)+slack {
+		return fmt.Errorf("%w: it saw %d, Shopify counts %d", ErrIncomplete, seen, now)
+	}
+	return nil
+}
+
+// unseen returns the live contacts that the run did not see, and how many live
+// contacts there are.
+func (r *run) unseen(ctx context.Context) (ids []CustomerID, contacts int, err error) {
+	const limit = 5000
+	var after CustomerID
+	for {
+		page, err := r.s.contacts.ContactIDs(ctx, ContactIDsParams{Connection: r.conn.ID, After: after, Limit: limit})
+		if err != nil {
+			return nil, 0, storeError("list contacts", err)
+		}
+		for _, id := range page.IDs {
+			if id <= after {
+				return nil, 0, storeError("list contacts", fmt.Errorf("the ids do not ascend: see ContactStore.ContactIDs"))
+			}
+			after = id
+			if !r.seen.Has(int64(id)) {
+				ids = append(ids, id)
+			}
+		}
+		contacts += len(page.IDs)
+		if len(page.IDs) < limit {
+			return ids, contacts, nil
+		}
+	}
+}
+
+// missed counts the customers that are too old not to have been listed.
+func (r *run) missed(found []observed) int {
+	n := 0
+	for _, o := range found {
+		if at := o.customer.CreatedAt; !at.IsZero() && at.Before(r.record.StartedAt.Add(-youth)) {
+			n++
+		}
+	}
+	return n
+}
+
+// takeFound stores customers that turned up in the sweep's lookups: created
+// since the list was read, as a rule.
+func (r *run) takeFound(found []observed) error {
+	var b batch
+	for _, o := range found {
+		if r.count(o.customer.ID) {
+			b.records = append(b.records, o)
+		}
+	}
+	if len(b.records) == 0 {
+		return nil
+	}
+	return r.pipe.submit(b)
+}
+
+// sweep removes what is gone.
+func (r *run) sweep(ctx context.Context, confirmed []lookup) error {
+	var removed int64
+	for _, l := range confirmed {
+		if r.params.DryRun {
+			removed += int64(len(l.gone))
+			continue
+		}
+		p := RemoveContactsParams{
+			Connection: r.conn.ID, Reason: RemovedDeleted,
+			ObservedAt: l.at.UTC().Truncate(time.Millisecond),
+		}
+		for _, id := range l.gone {
+			p.Removals = append(p.Removals, Removal{CustomerID: id})
+		}
+		got, err := r.s.contacts.RemoveContacts(ctx, p)
+		if err != nil {
+			return storeError("remove contacts", err)
+		}
+		removed += got.Removed
+	}
+	r.record.Report.Removed = addCounts(r.record.Report.Removed, countRemoved(RemovedDeleted, removed))
+	return nil
+}
