@@ -23,17 +23,7 @@ type MapperOptions struct {
 // [AttrEmailConsent] and [AttrSMSConsent]. What Shopify reports as empty is
 // cleared: a null attribute, an empty field.
 //
-// A host's own mapper may call it and go on from its result:
-//
-//	base := shopifysync.NewMapper(shopifysync.MapperOptions{})
-//	own := func(id shopifysync.ConnectionID, c shopifysync.Customer) (shopifysync.Contact, error) {
-//		if slices.Contains(c.Tags, "wholesale") {
-//			return shopifysync.Contact{}, fmt.Errorf("wholesale: %w", shopifysync.ErrSkip)
-//		}
-//		contact, err := base(id, c)
-//		contact.Attributes = append(contact.Attributes, shopifysync.TextAttribute("locale", c.Locale))
-//		return contact, err
-//	}
+// A host's own mapper may call it and go on from its result; see the example.
 //
 // The contact's Masked is set only where it goes beyond the customer's: the
 // phone, when it would come from an address that was not seen.

@@ -146,9 +146,13 @@ func merge(base, in Contact) Contact {
 func mergeAttributes(base []Attribute, in Contact) []Attribute {
 	out := make([]Attribute, 0, len(base)+len(in.Attributes))
 	for _, a := range in.Attributes {
-		if field, ok := attributeFields[a.Key]; !ok || !in.Masked.Has(field) {
-			out = append(out, a)
+		if field, ok := attributeFields[a.Key]; ok && in.Masked.Has(field) {
+			continue
 		}
+		if field, ok := consentAddresses[a.Key]; ok && a.Kind == KindConsent && in.Masked.Has(field) {
+			a.Consent.Address = storedAddress(base, a.Key)
+		}
+		out = append(out, a)
 	}
 	listed := len(out)
 	for _, a := range base {
@@ -162,6 +166,19 @@ func mergeAttributes(base []Attribute, in Contact) []Attribute {
 		return nil
 	}
 	return out
+}
+
+// consentAddresses tells which field holds the address that a consent belongs
+// to: while that is masked, the stored consent's address stays.
+var consentAddresses = map[AttributeKey]FieldSet{AttrEmailConsent: FieldEmail, AttrSMSConsent: FieldPhone}
+
+func storedAddress(attrs []Attribute, key AttributeKey) string {
+	for _, a := range attrs {
+		if a.Key == key {
+			return a.Consent.Address
+		}
+	}
+	return ""
 }
 
 // sameContent compares everything but key and version.

@@ -333,6 +333,7 @@ func (r *run) loadFailedMarks(ctx context.Context) error {
 }
 
 func (r *run) clearMended(ctx context.Context) error {
+	r.pipe.snapshot()
 	var mended []Mark
 	for _, id := range r.pipe.mended {
 		mended = append(mended, r.failed[id])

@@ -65,10 +65,12 @@ func (r *run) read(ctx context.Context) error {
 		case isKind(err, shopify.MaxCost) && first > 1:
 			first = (first + 1) / 2
 			continue
-		case isKind(err, shopify.InvalidQuery) && list.cursor != "" && listings < maxListings:
+		case isKind(err, shopify.InvalidQuery) && list.cursor != "":
 			// A cursor that Shopify no longer takes: the list is begun anew, and
 			// what was seen already is not counted again.
-			listings++
+			if listings++; listings > maxListings {
+				return fmt.Errorf("%w: %w", ErrIncomplete, err)
+			}
 			list = listing{visited: map[string]bool{"": true}, disorderly: true}
 			continue
 		case err != nil:
@@ -332,34 +334,14 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		fresh.records = make([]observed, 0, r.s.batchSize)
 		return r.checkpoint(ctx)
 	}
-	var objects, roots int64
-	for {
-		line, err := file.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return bulkError(ctx, err)
-		}
-		objects++
-		if file.Offset() <= committed {
-			object, _ := bulk.DecodeID(line)
-			if !object.Child {
-				roots++
-			}
-			if object.CustomerID != 0 {
-				r.seen.Add(object.CustomerID)
-			}
-			continue
-		}
+	objects, roots, err := r.eachLine(file, committed, func(line []byte) (root bool, err error) {
 		o, child := r.admin.observeRaw(line, masked, op.createdAt)
 		if child {
-			continue
+			return false, nil
 		}
-		roots++
 		id := o.customer.ID
 		if !r.count(id) {
-			continue
+			return true, nil
 		}
 		r.bulk = true
 		if r.resumed && r.at.within(id) {
@@ -367,28 +349,56 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		} else {
 			fresh.records = append(fresh.records, o)
 		}
-		if len(fresh.records)+len(covered.records) >= r.s.batchSize {
-			if err := submit(); err != nil {
-				return err
-			}
+		if len(fresh.records)+len(covered.records) < r.s.batchSize {
+			return true, nil
 		}
-	}
-	if err := submit(); err != nil {
+		return true, submit()
+	})
+	if err != nil && !errors.Is(err, errBulkUnusable) {
 		return err
 	}
-	if err := r.pipe.flush(); err != nil {
+	// What was counted must be written, whatever becomes of the file.
+	if err := errors.Join(submit(), r.pipe.flush()); err != nil {
 		return err
 	}
-	proof := file.Proof()
 	switch {
+	case err != nil:
+		return err
 	case roots != op.rootObjects || objects != op.objects:
 		return fmt.Errorf("%w: it has %d of %d customers", errBulkUnusable, roots, op.rootObjects)
-	case proof.Bytes != op.fileSize:
-		return fmt.Errorf("%w: it has %d of %d bytes", errBulkUnusable, proof.Bytes, op.fileSize)
-	case !proof.EndsInNewline:
-		return fmt.Errorf("%w: its last line is cut", errBulkUnusable)
+	case file.Proof().Bytes != op.fileSize:
+		return fmt.Errorf("%w: it has %d of %d bytes", errBulkUnusable, file.Proof().Bytes, op.fileSize)
 	}
 	return nil
+}
+
+// eachLine calls take for each line above the offset that is committed; those
+// below it only rebuild the seen set.
+func (r *run) eachLine(file *bulk.Reader, committed int64, take func([]byte) (bool, error)) (objects, roots int64, err error) {
+	for {
+		line, err := file.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return objects, roots, nil
+		case err != nil:
+			return objects, roots, bulkError(r.pipe.ctx, err)
+		case !file.Proof().EndsInNewline:
+			return objects, roots, fmt.Errorf("%w: its last line is cut", errBulkUnusable)
+		}
+		objects++
+		root := true
+		if file.Offset() <= committed {
+			object, _ := bulk.DecodeID(line)
+			if root = !object.Child; object.CustomerID != 0 {
+				r.seen.Add(object.CustomerID)
+			}
+		} else if root, err = take(line); err != nil {
+			return objects, roots, err
+		}
+		if root {
+			roots++
+		}
+	}
 }
 
 // bulkError sorts what ends the reading of a file: a broken connection can be

@@ -31,6 +31,10 @@ type lookup struct {
 // prove checks that the run saw every customer, as far as Shopify lets it be
 // checked, and returns the contacts that Shopify confirms to be gone.
 func (r *run) prove(ctx context.Context) ([]lookup, error) {
+	r.pipe.snapshot()
+	if !r.record.Report.Resumed && r.record.Report.Seen < int64(r.seen.Len()) {
+		return nil, fmt.Errorf("%w: %d customers were read and %d handed on", ErrIncomplete, r.seen.Len(), r.record.Report.Seen)
+	}
 	if err := r.proveCount(ctx); err != nil {
 		return nil, err
 	}

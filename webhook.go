@@ -124,7 +124,7 @@ func verifyWebhook(signature string, body []byte, secrets []Secret) error {
 	if signature == "" {
 		return fmt.Errorf("%w (it has no X-Shopify-Hmac-Sha256 header)", ErrInvalidSignature)
 	}
-	given, err := base64.StdEncoding.Strict().DecodeString(signature)
+	given, err := base64.StdEncoding.Strict().AppendDecode(make([]byte, 0, 2*sha256.Size), []byte(signature))
 	if err != nil {
 		return ErrInvalidSignature
 	}
@@ -314,6 +314,9 @@ func (v jsonValue) text() (string, error) {
 		return string(v), nil
 	case kind != '"':
 		return "", invalidWebhook("a text or number is of another type")
+	}
+	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return strings.ToValidUTF8(string(inner), "\uFFFD"), nil // as encoding/json has it
 	}
 	var text string
 	if err := json.Unmarshal(v, &text); err != nil || strings.ContainsRune(text, 0) {

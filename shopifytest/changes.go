@@ -179,7 +179,7 @@ func (st *Store) Uninstall() {
 	st.subscriptions = nil
 	clear(st.tokens)
 	st.mu.Unlock()
-	st.emitTo(told, event{topic: "app/uninstalled", body: st.shopPayload})
+	st.emitTo(told, shopEvent("app/uninstalled"))
 }
 
 // Reinstall installs the app again, with a new permanent token.

@@ -111,7 +111,7 @@ func (s *segment) customer(i int) *Customer {
 		made.sms = someSMSConsent(&r, updated)
 		c.SMSConsent = &made.sms
 	}
-	if r.chance(70) {
+	if r.chance(40) {
 		made.address = someAddress(&r, place)
 		c.DefaultAddress = &made.address
 	}
@@ -212,8 +212,8 @@ func (s *segment) history(c *Customer, r *source) {
 func someTags(r *source) []string {
 	n := 0
 	switch style := r.below(1000); {
-	case style < 300:
-	case style < 800:
+	case style < 450:
+	case style < 880:
 		n = r.between(1, 5)
 	case style < 997:
 		n = r.between(6, 20)
@@ -231,12 +231,12 @@ func someTags(r *source) []string {
 func someNote(r *source) string {
 	n := 0
 	switch style := r.below(1000); {
-	case style < 700:
+	case style < 780:
 		return ""
-	case style < 900:
+	case style < 930:
 		n = r.between(5, 40)
 	case style < 999:
-		n = r.between(40, 250)
+		n = r.between(40, 150)
 	default:
 		n = r.between(1000, 5000)
 	}

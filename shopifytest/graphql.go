@@ -2,7 +2,6 @@ package shopifytest
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"io"
 	"mime"
@@ -326,12 +325,10 @@ func (x *execution) filterFor(f *field, createdField string, now time.Time, cfg 
 	return parsed, true
 }
 
+// parseGID reads a global id such as gid://shopify/Customer/1.
 func parseGID(text string) (kind string, id int64, ok bool) {
 	rest, found := strings.CutPrefix(text, "gid://shopify/")
-	if !found {
-		return "", 0, false
-	}
 	kind, number, _ := strings.Cut(rest, "/")
 	id, err := strconv.ParseInt(number, 10, 64)
-	return kind, id, kind != "" && err == nil && id > 0 && cmp.Compare(number[0], '0') > 0
+	return kind, id, found && kind != "" && err == nil && id >= 0
 }

@@ -103,7 +103,8 @@ func (c *pipeConn) SetWriteDeadline(t time.Time) error {
 type half struct {
 	mu                          sync.Mutex
 	changed                     *sync.Cond
-	data                        []byte
+	buffer                      []byte
+	consumed                    int // so much of buffer was read already
 	closed                      bool
 	readDeadline, writeDeadline deadline
 }
@@ -122,10 +123,10 @@ func (h *half) read(b []byte) (int, error) {
 		switch {
 		case h.readDeadline.passed():
 			return 0, os.ErrDeadlineExceeded
-		case len(h.data) > 0:
-			n := copy(b, h.data)
-			if h.data = h.data[n:]; len(h.data) == 0 {
-				h.data = nil
+		case h.consumed < len(h.buffer):
+			n := copy(b, h.buffer[h.consumed:])
+			if h.consumed += n; h.consumed == len(h.buffer) {
+				h.buffer, h.consumed = h.buffer[:0], 0
 			}
 			h.changed.Broadcast()
 			return n, nil
@@ -150,9 +151,13 @@ func (h *half) write(b []byte) (int, error) {
 			return written, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return written, nil
-		case len(h.data) < pipeSize:
-			n := min(len(b), pipeSize-len(h.data))
-			h.data = append(h.data, b[:n]...)
+		case len(h.buffer)-h.consumed < pipeSize:
+			n := min(len(b), pipeSize-(len(h.buffer)-h.consumed))
+			if h.consumed > 0 && len(h.buffer)+n > cap(h.buffer) {
+				h.buffer = append(h.buffer[:0], h.buffer[h.consumed:]...)
+				h.consumed = 0
+			}
+			h.buffer = append(h.buffer, b[:n]...)
 			b, written = b[n:], written+n
 			h.changed.Broadcast()
 			continue

@@ -104,7 +104,7 @@ func (x *execution) customerScan(f *field) (scan, *GraphQLError) {
 	cfg := x.store.Config()
 	parsed, filtered := x.filterFor(f, "customer_date", now, cfg)
 	s.filter = parsed
-	if filtered && cfg.IndexLag > 0 || filtered {
+	if filtered { // lists with a query come from the search index
 		asOf := now.Add(-cfg.IndexLag)
 		s.asOf = &asOf
 	}

@@ -27,7 +27,7 @@ type Server struct {
 	mu       sync.Mutex
 	closed   bool
 	stores   map[string]*Store // by every host name that leads to them
-	files    map[string]*bulkOperation
+	files    map[string]*bulkFile
 	requests []Request
 	dropped  int // requests no longer in the log
 	counts   map[string]int
@@ -70,7 +70,7 @@ func NewServer(opts ...Option) *Server {
 		network: newNetwork(),
 		closing: make(chan struct{}),
 		stores:  map[string]*Store{},
-		files:   map[string]*bulkOperation{},
+		files:   map[string]*bulkFile{},
 		counts:  map[string]int{},
 		serial:  1_000_000_000_000,
 	}

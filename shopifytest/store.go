@@ -68,7 +68,7 @@ type StoreConfig struct {
 	State        State
 	Access       CustomerAccess
 	DeniedFields []string      // more fields of Customer that are refused, by their GraphQL names
-	Latency      time.Duration // of every answer
+	Latency      time.Duration // of every answer but those of bulk files
 	// IndexLag is how long the search index is behind: lists with a query see
 	// customers as they were then.
 	IndexLag time.Duration
@@ -190,7 +190,7 @@ type Store struct {
 	bulk          []*bulkOperation
 	subscriptions []*subscription
 	faults        []*activeFault
-	deliveries    []Delivery
+	attempts      []Attempt
 	delivering    chan struct{} // bounds concurrent deliveries
 }
 
@@ -310,6 +310,20 @@ func (st *Store) All() iter.Seq[Customer] {
 		st.mu.Unlock()
 		people.rows(scan{key: byID, filter: noFilter}, func(r row) bool { return yield(*r.load().clone()) })
 	}
+}
+
+// Newest returns at most n customers, those with the greatest ids first.
+func (st *Store) Newest(n int) []Customer {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	var list []Customer
+	st.people.rows(scan{key: byID, reverse: true, filter: noFilter}, func(r row) bool {
+		if len(list) < n {
+			list = append(list, *r.load().clone())
+		}
+		return len(list) < n
+	})
+	return list
 }
 
 // put stores a customer under st.mu.

@@ -202,6 +202,13 @@ func (v *validation) argument(f *ast.Field, arg *ast.Argument, def *ast.Argument
 		}
 		return
 	}
+	if arg.Value.Kind == ast.StringValue && input.Name == "ID" {
+		if _, _, ok := parseGID(arg.Value.Raw); !ok {
+			v.add(f.Position, "argumentLiteralsIncompatible", path, "Invalid global id '%s'", arg.Value.Raw).
+				with("typeName", "CoercionError")
+		}
+		return
+	}
 	if !literalFits(arg.Value, def.Type, input) {
 		v.add(f.Position, "argumentLiteralsIncompatible", path,
 			"Argument '%s' on Field '%s' has an invalid value (%s). Expected type '%s'.", arg.Name, f.Name, arg.Value, def.Type).

@@ -100,8 +100,8 @@ func coerce(schema *ast.Schema, t *ast.Type, value any, path []any) (any, []prob
 		}
 		return fail("Could not coerce value %s to Boolean", quote(value))
 	case def.Name == "ID":
-		if number, ok := value.(json.Number); ok {
-			return number.String(), nil
+		if _, _, ok := parseGID(text); !ok {
+			return fail("Invalid global id '%s'", strings.Trim(quote(value), `"`))
 		}
 	case def.Name == "URL" && isText && !strings.Contains(text, "://"):
 		return fail("Invalid url '%s', missing scheme", text)

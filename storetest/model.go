@@ -125,7 +125,7 @@ func modelCases() []testCase {
 
 func randomOperation(c *check, r *rand.Rand) {
 	c.Helper()
-	id := pick(r, "tenant-1", "tenant-2", "Tenant-1")
+	id := pick[shopifysync.ConnectionID](r, "tenant-1", "tenant-2", "Tenant-1")
 	observed := observedAt(r.IntN(40))
 	switch n := r.IntN(100); {
 	case n < 70:

@@ -42,18 +42,7 @@ func (e *LineError) Error() string { return "bulk: " + e.Reason + ": read the cu
 func Decode(line []byte, c *adminapi.CustomerFields) (Object, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	d.scanner = scanner{data: line}
-	*c = adminapi.CustomerFields{}
-
-	d.customer(c)
-	d.end()
-	object, err := d.result()
-	if err != nil || object.Child {
-		*c = adminapi.CustomerFields{}
-		return object, err
-	}
-	d.assign(c)
-	return object, nil
+	return d.decode(line, c)
 }
 
 // DecodeID reads which object a line holds, with the strictness of [Decode]
@@ -61,20 +50,7 @@ func Decode(line []byte, c *adminapi.CustomerFields) (Object, error) {
 func DecodeID(line []byte) (Object, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	d.scanner = scanner{data: line}
-
-	for d.open('{'); d.more('}'); {
-		switch string(d.name()) {
-		case "id":
-			d.readID(nil)
-		case "__parentId":
-			d.readParent()
-		default:
-			d.skip(1)
-		}
-	}
-	d.end()
-	return d.result()
+	return d.decodeID(line)
 }
 
 // decoder reads one line. The texts of the line are gathered one behind the
@@ -107,9 +83,44 @@ func (d *decoder) release() {
 	if cap(d.text) > big || cap(d.texts) > big/16 || cap(d.tags) > big/16 {
 		return
 	}
-	clear(d.texts)
-	*d = decoder{text: d.text[:0], texts: d.texts[:0], tags: d.tags[:0]}
+	d.reset(nil)
 	decoders.Put(d)
+}
+
+// reset forgets all but the memory.
+func (d *decoder) reset(line []byte) {
+	clear(d.texts) // they point into the last customer
+	*d = decoder{scanner: scanner{data: line}, text: d.text[:0], texts: d.texts[:0], tags: d.tags[:0]}
+}
+
+func (d *decoder) decode(line []byte, c *adminapi.CustomerFields) (Object, error) {
+	d.reset(line)
+	*c = adminapi.CustomerFields{}
+	d.customer(c)
+	d.end()
+	object, err := d.result()
+	if err != nil || object.Child {
+		*c = adminapi.CustomerFields{}
+		return object, err
+	}
+	d.assign(c)
+	return object, nil
+}
+
+func (d *decoder) decodeID(line []byte) (Object, error) {
+	d.reset(line)
+	for d.open('{'); d.more('}'); {
+		switch string(d.name()) {
+		case "id":
+			d.readID(nil)
+		case "__parentId":
+			d.readParent()
+		default:
+			d.skip(1)
+		}
+	}
+	d.end()
+	return d.result()
 }
 
 // result is what the line turned out to be.

@@ -1,0 +1,104 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/omnichat/shopifysync"
+)
+
+// A dialect is what differs between the databases.
+type dialect interface {
+	// rebind turns ? into the driver's placeholders.
+	rebind(query string) string
+	// now is the database's clock: milliseconds since 1970.
+	now() string
+	// lockRows ends a SELECT whose rows are to stay as they are until the
+	// transaction ends.
+	lockRows() string
+	// begin starts a transaction that may write at once.
+	begin(ctx context.Context, db *sql.DB) (transaction, error)
+	// idsIn is the condition that customer_id is one of some ids, which bindIDs
+	// then adds: to the arguments, of which they are the last, or to the query.
+	idsIn() string
+	bindIDs(query string, args []any, ids []shopifysync.CustomerID) (string, []any)
+	// insert writes rows, and returns how many of them were inserted if ins
+	// skips or refuses existing ones. Cells are the rows' values, row by row,
+	// without the connection.
+	insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) (int64, error)
+	// diagnose tells what kind of error a driver returned, and its code.
+	diagnose(err error) (problem, string)
+	// migrating runs migrate while no other process does, in one transaction
+	// where the database has transactions for DDL.
+	migrating(ctx context.Context, db *sql.DB, c config, migrate func(querier) error) error
+
+	listSyntax
+}
+
+// A querier is a *sql.DB, *sql.Conn or *sql.Tx.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+type transaction interface {
+	querier
+	Commit() error
+	Rollback() error
+}
+
+// An insertion is an INSERT of many rows: what depends on the dialect is made
+// of it by [dialect.insert]. The column connection_id comes first and is not
+// listed.
+type insertion struct {
+	table   string // a token such as {contacts}
+	columns []column
+	// update tells what becomes of a row that exists: nil leaves it alone (and
+	// MySQL fails with a duplicate, which is a conflict all the same).
+	update []assignment
+}
+
+type column struct {
+	name string
+	kind columnKind
+}
+
+// A columnKind is how PostgreSQL has to read a value out of text.
+type columnKind string
+
+const (
+	bigint  columnKind = "bigint"
+	text    columnKind = "text"
+	numeric columnKind = "numeric"
+	jsonb   columnKind = "jsonb"
+)
+
+// An assignment sets a column. The expression sees the stored row as old.name
+// and the new one as new.name.
+type assignment struct{ column, expression string }
+
+// replaceAll overwrites every column but the key.
+func replaceAll(columns []column) []assignment {
+	var out []assignment
+	for _, c := range columns {
+		if c.name != "customer_id" {
+			out = append(out, assignment{c.name, "new." + c.name})
+		}
+	}
+	return out
+}
+
+// A problem is a kind of error that a database returns.
+type problem int
+
+const (
+	otherProblem    problem = iota
+	transient               // deadlock, serialization failure, busy: the transaction may be repeated
+	duplicate               // a key that exists
+	missingTable            // not migrated
+	diskFull
+	readOnly
+	denied
+)
