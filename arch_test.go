@@ -127,7 +127,7 @@ func TestNoThirdPartyTypes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("go doc %s: %v", pkg, err)
 		}
-		for _, name := range []string{"graphql.Client", "graphql.Request", "rate.Limiter", "gqlerror.", "ast.", "adminapi."} {
+		for _, name := range []string{"graphql.Client", "graphql.Request", "rate.Limiter", "gqlerror.Error", "ast.Schema", "ast.Document", "adminapi."} {
 			if strings.Contains(string(out), name) {
 				t.Errorf("go doc %s names %s", pkg, name)
 			}

@@ -131,16 +131,23 @@ func merge(base, in Contact) Contact {
 	}
 	out.Tags = slices.Clone(out.Tags)
 	out.Attributes = mergeAttributes(base.Attributes, in)
-	whatsApp := in.WhatsApp
-	if whatsApp == nil {
-		whatsApp = base.WhatsApp
-	}
-	out.WhatsApp = nil
-	if whatsApp != nil && whatsApp.UserID != "" {
-		linked := *whatsApp
-		out.WhatsApp = &linked
-	}
+	out.WhatsApp = mergeWhatsApp(base, in)
 	return out
+}
+
+func mergeWhatsApp(base, in Contact) *WhatsAppContact {
+	link := in.WhatsApp
+	if link == nil {
+		link = base.WhatsApp
+	}
+	if link == nil || link.UserID == "" {
+		return nil
+	}
+	merged := *link
+	if in.Masked.Has(FieldName) && base.WhatsApp != nil {
+		merged.Name = base.WhatsApp.Name
+	}
+	return &merged
 }
 
 func mergeAttributes(base []Attribute, in Contact) []Attribute {

@@ -287,7 +287,9 @@ func (r *run) save(ctx context.Context) error {
 	if r.params.DryRun {
 		return nil
 	}
-	r.at.Served = r.admin.served
+	if r.admin.served != "" { // else the run has not asked Shopify yet, and may resume one that had
+		r.at.Served = r.admin.served
+	}
 	record := r.record
 	record.UpdatedAt = r.s.now().UTC().Truncate(time.Millisecond)
 	record.Progress = r.meter.progress()

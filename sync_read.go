@@ -51,6 +51,9 @@ func (r *run) read(ctx context.Context) error {
 			return err
 		} else if ready != nil {
 			err := r.readBulk(ctx, ready)
+			if err == nil {
+				return r.readNewest(ctx)
+			}
 			if !errors.Is(err, errBulkUnusable) {
 				return err
 			}
@@ -77,7 +80,7 @@ func (r *run) read(ctx context.Context) error {
 			return r.admin.explainDenied(ctx, err)
 		}
 		r.at.Masked |= page.masked
-		if err := r.takePage(&list, page); err != nil {
+		if _, err := r.takePage(&list, page); err != nil {
 			return err
 		}
 		if !page.more {
@@ -101,8 +104,24 @@ type listing struct {
 	stalled    bool            // the page before held nothing new
 }
 
-// takePage hands a page's customers on and moves the listing behind it.
-func (r *run) takePage(list *listing, page observedPage) error {
+// readNewest sees the customers who came after the bulk operation was started,
+// which may have been hours ago: the newest pages, until one holds nobody new.
+func (r *run) readNewest(ctx context.Context) error {
+	list := listing{visited: map[string]bool{"": true}, disorderly: true}
+	for {
+		page, err := r.admin.page(ctx, maxPage, list.cursor)
+		if err != nil {
+			return r.admin.explainDenied(ctx, err)
+		}
+		if fresh, err := r.takePage(&list, page); err != nil || fresh == 0 || !page.more {
+			return err
+		}
+	}
+}
+
+// takePage hands on the customers of a page who were not seen before, tells
+// how many those were, and moves the listing behind the page.
+func (r *run) takePage(list *listing, page observedPage) (fresh int, err error) {
 	b := batch{records: page.records[:0]}
 	descended := false
 	for _, o := range page.records {
@@ -125,20 +144,20 @@ func (r *run) takePage(list *listing, page observedPage) error {
 	if len(b.records) > 0 {
 		r.pages = true
 		if err := r.pipe.submit(b); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if !page.more {
-		return nil
+		return len(b.records), nil
 	}
 	progress := descended || len(b.records) > 0
 	if page.next == "" || list.visited[page.next] || !progress && list.stalled {
-		return fmt.Errorf("%w: Shopify's pages come again and do not end", ErrIncomplete)
+		return 0, fmt.Errorf("%w: Shopify's pages come again and do not end", ErrIncomplete)
 	}
 	list.stalled = !progress
 	list.visited[page.next] = true
 	list.cursor = page.next
-	return nil
+	return len(b.records), nil
 }
 
 // count adds a customer to those seen; false if it was seen before.
@@ -277,6 +296,9 @@ func (r *run) resume(ctx context.Context, watch *bulkWatch) (done bool, err erro
 		r.resumed = true
 		r.pages = r.at.High != 0
 		err := r.readBulk(ctx, op)
+		if err == nil {
+			return true, r.readNewest(ctx)
+		}
 		if !errors.Is(err, errBulkUnusable) {
 			return true, err
 		}

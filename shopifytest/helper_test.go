@@ -138,3 +138,5 @@ func list(value any) []any {
 	l, _ := value.([]any)
 	return l
 }
+
+func pathOf(steps ...any) []any { return steps }

@@ -68,7 +68,7 @@ func (s *Store) removeAll(ctx context.Context, p shopifysync.RemoveContactsParam
 		err := s.retry(ctx, "list contacts to remove", func() (err error) {
 			ids, err = s.queryIDs(ctx,
 				"SELECT customer_id FROM {contacts} WHERE connection_id = ? AND customer_id > ? ORDER BY customer_id LIMIT ?",
-				p.Connection, after, removeChunk)
+				string(p.Connection), int64(after), removeChunk)
 			return err
 		})
 		if err != nil || len(ids) == 0 {
@@ -163,14 +163,14 @@ func (s *Store) ContactIDs(ctx context.Context, p shopifysync.ContactIDsParams) 
 	err := s.retry(ctx, "list contact ids", func() (err error) {
 		result.IDs, err = s.queryIDs(ctx,
 			"SELECT customer_id FROM {contacts} WHERE connection_id = ? AND customer_id > ? AND removed = '' ORDER BY customer_id LIMIT ?",
-			p.Connection, p.After, p.Limit)
+			string(p.Connection), int64(p.After), p.Limit)
 		return err
 	})
 	return result, err
 }
 
-func (s *Store) queryIDs(ctx context.Context, query string, connection shopifysync.ConnectionID, after shopifysync.CustomerID, limit int) ([]shopifysync.CustomerID, error) {
-	rows, err := s.db.QueryContext(ctx, s.text(query), string(connection), int64(after), int64(limit))
+func (s *Store) queryIDs(ctx context.Context, query string, args ...any) ([]shopifysync.CustomerID, error) {
+	rows, err := s.db.QueryContext(ctx, s.text(query), args...)
 	if err != nil {
 		return nil, err
 	}

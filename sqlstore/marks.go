@@ -3,21 +3,23 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 )
 
-var markColumns = []column{
-	{"customer_id", bigint}, {"generation", bigint}, {"not_before", bigint}, {"attempts", bigint},
-	{"reason", text}, {"floor", bigint}, {"merged_into", bigint},
-}
-
-// insertMarks is the rule of [shopifysync.StateStore.PutMarks]. The generation
-// that comes in is how often the mark is put; see PutMarks for new ones.
+// insertMarks is the rule of [shopifysync.StateStore.PutMarks] in SQL. What
+// comes in as generation is what a new mark starts at, and in its low 16 bits
+// how often the mark is put; see newGeneration.
 var insertMarks = insertion{
-	table:   "{marks}",
-	columns: markColumns,
+	table: "{marks}",
+	columns: []column{
+		{"customer_id", bigint}, {"generation", bigint}, {"not_before", bigint}, {"attempts", bigint},
+		{"reason", text}, {"floor", bigint}, {"merged_into", bigint},
+	},
 	update: []assignment{
 		{"generation", "old.generation + (new.generation & 65535)"},
 		{"not_before", "CASE WHEN new.not_before < old.not_before THEN new.not_before ELSE old.not_before END"},
@@ -28,7 +30,180 @@ var insertMarks = insertion{
 	},
 }
 
-var _ = cmp.Or[int]
-var _ = slices.Sort[[]int]
-var _ context.Context
-var _ shopifysync.Mark
+// newGeneration is where a new mark starts: at the clock, so that a mark put
+// after a clearing never has a generation of the one cleared.
+func newGeneration(puts int64) int64 { return time.Now().UnixMilli()<<16 | puts }
+
+// PutMarks implements [shopifysync.StateStore].
+func (s *Store) PutMarks(ctx context.Context, p shopifysync.PutMarksParams) (shopifysync.PutMarksResult, error) {
+	for i := range p.Marks {
+		if m := &p.Marks[i]; m.Connection != p.Connection || m.CustomerID <= 0 {
+			return shopifysync.PutMarksResult{}, errors.New("sqlstore: a mark needs a customer id and the connection it is put for")
+		}
+	}
+	if err := checkConnection(ctx, p.Connection); err != nil || len(p.Marks) == 0 {
+		return shopifysync.PutMarksResult{}, err
+	}
+	marks := foldMarks(p.Marks)
+	cells := make([]any, 0, len(marks)*len(insertMarks.columns))
+	for _, m := range marks {
+		cells = append(cells, int64(m.CustomerID), newGeneration(m.Generation), m.NotBefore.UnixMilli(),
+			int64(m.Attempts), plainText(m.Reason, 255), m.Floor.UnixMilli(), int64(m.MergedInto))
+	}
+	put := func(q querier) error {
+		_, err := s.dialect.insert(ctx, q, s, &insertMarks, p.Connection, cells)
+		return err
+	}
+	err := s.retry(ctx, "put marks", func() error {
+		if s.oneStatement(len(marks)) {
+			return put(s.db)
+		}
+		return s.inTransaction(ctx, put)
+	})
+	return shopifysync.PutMarksResult{}, err
+}
+
+// oneStatement reports whether so many rows go into one statement, which then
+// needs no transaction around it: a webhook waits for this one.
+func (s *Store) oneStatement(rows int) bool {
+	return s.config.dialect == Postgres || s.config.dialect == MySQL && rows == 1
+}
+
+// foldMarks makes one mark of those of a customer, by ascending id. Its
+// Generation is how many they were.
+func foldMarks(marks []shopifysync.Mark) []shopifysync.Mark {
+	folded := slices.Clone(marks)
+	slices.SortStableFunc(folded, func(a, b shopifysync.Mark) int { return cmp.Compare(a.CustomerID, b.CustomerID) })
+	n := 0
+	for _, m := range folded {
+		m.Generation = 1
+		if n == 0 || folded[n-1].CustomerID != m.CustomerID {
+			folded[n] = m
+			n++
+			continue
+		}
+		one := &folded[n-1]
+		one.Generation++
+		if m.NotBefore.Before(one.NotBefore) {
+			one.NotBefore = m.NotBefore
+		}
+		if m.Floor.After(one.Floor) {
+			one.Floor = m.Floor
+		}
+		one.Attempts = cmp.Or(m.Attempts, one.Attempts)
+		one.Reason = cmp.Or(m.Reason, one.Reason)
+		one.MergedInto = cmp.Or(m.MergedInto, one.MergedInto)
+	}
+	return folded[:n]
+}
+
+// Marks implements [shopifysync.StateStore].
+func (s *Store) Marks(ctx context.Context, p shopifysync.MarksParams) (shopifysync.MarksResult, error) {
+	if err := checkLimit(p.Limit); err != nil {
+		return shopifysync.MarksResult{}, err
+	}
+	if err := checkConnection(ctx, p.Connection); err != nil {
+		return shopifysync.MarksResult{}, err
+	}
+	var result shopifysync.MarksResult
+	err := s.retry(ctx, "read marks", func() (err error) {
+		result, err = s.readMarks(ctx, p)
+		return err
+	})
+	return result, err
+}
+
+func (s *Store) readMarks(ctx context.Context, p shopifysync.MarksParams) (shopifysync.MarksResult, error) {
+	var result shopifysync.MarksResult
+	query := "SELECT customer_id, generation, not_before, attempts, reason, floor, merged_into FROM {marks} WHERE connection_id = ? AND customer_id > ?"
+	args := []any{string(p.Connection), int64(p.After)}
+	if !p.DueBy.IsZero() {
+		query += " AND not_before <= ?"
+		args = append(args, p.DueBy.UnixMilli())
+	}
+	rows, err := s.db.QueryContext(ctx, s.text(query+" ORDER BY customer_id LIMIT ?"), append(args, int64(p.Limit))...)
+	if err != nil {
+		return result, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		m := shopifysync.Mark{Connection: p.Connection}
+		var notBefore, floor int64
+		if err := rows.Scan(&m.CustomerID, &m.Generation, &notBefore, &m.Attempts, &m.Reason, &floor, &m.MergedInto); err != nil {
+			return result, err
+		}
+		m.NotBefore, m.Floor = fromMillis(notBefore), fromMillis(floor)
+		result.Marks = append(result.Marks, m)
+	}
+	if err := rows.Err(); err != nil {
+		return result, err
+	}
+	if err := rows.Close(); err != nil { // a database of one connection needs it back
+		return result, err
+	}
+	err = s.db.QueryRowContext(ctx, s.text("SELECT COUNT(*) FROM {marks} WHERE connection_id = ?"), string(p.Connection)).Scan(&result.Open)
+	return result, err
+}
+
+// ClearMarks implements [shopifysync.StateStore].
+func (s *Store) ClearMarks(ctx context.Context, p shopifysync.ClearMarksParams) (shopifysync.ClearMarksResult, error) {
+	if err := checkConnection(ctx, p.Connection); err != nil || len(p.Marks) == 0 {
+		return shopifysync.ClearMarksResult{}, err
+	}
+	generations := make(map[shopifysync.CustomerID][]int64)
+	var ids []shopifysync.CustomerID
+	for _, m := range p.Marks {
+		generations[m.CustomerID] = append(generations[m.CustomerID], m.Generation)
+		ids = append(ids, m.CustomerID)
+	}
+	ids = sortedUnique(ids)
+	var cleared int64
+	err := s.retry(ctx, "clear marks", func() error {
+		return s.inTransaction(ctx, func(q querier) error {
+			same, err := s.marksOf(ctx, q, p.Connection, ids, generations)
+			cleared = int64(len(same))
+			if err != nil || len(same) == 0 {
+				return err
+			}
+			query, args := s.dialect.bindIDs(s.text("DELETE FROM {marks} WHERE connection_id = ? AND {idsin}"),
+				[]any{string(p.Connection)}, same)
+			_, err = q.ExecContext(ctx, query, args...)
+			return err
+		})
+	})
+	return shopifysync.ClearMarksResult{Cleared: cleared}, err
+}
+
+// marksOf locks the marks of ids, and returns those that have one of their generations.
+func (s *Store) marksOf(ctx context.Context, q querier, connection shopifysync.ConnectionID, ids []shopifysync.CustomerID, generations map[shopifysync.CustomerID][]int64) ([]shopifysync.CustomerID, error) {
+	query, args := s.dialect.bindIDs(
+		s.text("SELECT customer_id, generation FROM {marks} WHERE connection_id = ? AND {idsin} ORDER BY customer_id"+s.dialect.lockRows()),
+		[]any{string(connection)}, ids)
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var same []shopifysync.CustomerID
+	for rows.Next() {
+		var id shopifysync.CustomerID
+		var generation int64
+		if err := rows.Scan(&id, &generation); err != nil {
+			return nil, err
+		}
+		if slices.Contains(generations[id], generation) {
+			same = append(same, id)
+		}
+	}
+	return same, rows.Err()
+}
+
+// plainText makes a text storable: notes of ours that may quote anything are
+// worth keeping even when a part must go.
+func plainText(s string, maxBytes int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "?")
+	if len(s) > maxBytes {
+		s = strings.ToValidUTF8(s[:maxBytes], "")
+	}
+	return s
+}

@@ -88,7 +88,9 @@ func TestDecodeField(t *testing.T) {
 		{"NUL and line separators", `"note":"\u0000\u2028\u2029"`, adminapi.CustomerFields{Note: "\x00\u2028\u2029"}},
 		{"invalid UTF-8", "\"note\":\"a\xff\xe4\xb8b\",\"email\":\"\xc0\\n\"", adminapi.CustomerFields{Note: "a\ufffd\ufffd\ufffdb", Email: "\ufffd\n"}},
 		{"last of two", `"note":"a","note":"b","email":"a","email":null,"tags":["a"],"tags":["b","c"]`, adminapi.CustomerFields{Note: "b", Tags: []string{"b", "c"}}},
-		{"last of two values", `"amountSpent":{"amount":"1"},"amountSpent":{"currencyCode":"TWD"},"verifiedEmail":true,"verifiedEmail":null`, adminapi.CustomerFields{AmountSpent: adminapi.Money{CurrencyCode: "TWD"}}},
+		{"last of two values", `"verifiedEmail":true,"verifiedEmail":null,"createdAt":"2024-03-31T12:00:00Z","createdAt":null`, adminapi.CustomerFields{}},
+		{"last of two amounts", `"amountSpent":{"amount":"1"},"amountSpent":{"currencyCode":"TWD"}`, adminapi.CustomerFields{AmountSpent: adminapi.Money{CurrencyCode: "TWD"}}},
+		{"last of two currencies", `"amountSpent":{"currencyCode":"TWD"},"amountSpent":{"amount":"1"}`, adminapi.CustomerFields{AmountSpent: adminapi.Money{Amount: "1"}}},
 		{"last of two objects", `"defaultAddress":{"zip":"1"},"defaultAddress":{"city":"2"},"smsMarketingConsent":{},"smsMarketingConsent":null`, adminapi.CustomerFields{DefaultAddress: &adminapi.Address{City: "2"}}},
 		{"the same id again", `"id":"gid:\/\/shopify\/Customer\/1"`, adminapi.CustomerFields{}},
 		{"no parent", `"__parentId":null`, adminapi.CustomerFields{}},
@@ -102,7 +104,7 @@ func TestDecodeField(t *testing.T) {
 				`{"id":"gid://shopify/Customer/1",` + tt.member + `}`,
 				`{` + tt.member + `,"id":"gid://shopify/Customer/1"}`,
 			} {
-				var c adminapi.CustomerFields
+				c := fullCustomer() // of the line before
 				object, err := Decode([]byte(line), &c)
 				if err != nil {
 					t.Fatal(err)
@@ -169,6 +171,31 @@ func TestDecodeErrors(t *testing.T) {
 				t.Errorf("something was left behind: %s", diff)
 			}
 		})
+	}
+}
+
+// TestSyntax: what is JSON and what is not is encoding/json's to say.
+func TestSyntax(t *testing.T) {
+	values := []string{
+		`0`, `-0`, `01`, `-01`, `-`, `+1`, `.5`, `1.`, `1.5`, `1.e1`, `1e`, `1e+`, `1E-05`, `1e5.0`, `0x1`, `1_0`, `NaN`, `1 2`,
+		`nul`, `null`, `nullx`, `True`, `true`, `fals`, `false`, `'a'`, `a`, ``, `,`, `:`,
+		`"`, `"\"`, `"\x"`, `"\'"`, `"\u12"`, `"\u12g4"`, `"\u12G4"`, `"\u00e9\u00E9"`, `"\ud83d"`, `"\u"`, `"\ud83d\u"`, "\"\t\"", "\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\"",
+		`[]`, `[ ]`, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,,2]`, `[1`, `[`, `]`, `[}`, `[1}`, `[[],[[]]]`, `["a":1]`,
+		`{}`, `{ }`, `{"a":1}`, `{"a":1,}`, `{,"a":1}`, `{"a" 1}`, `{"a":}`, `{"a"}`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `{"a":1`, `{`, `}`, `{]`, `{"a":{"b":{}}}`,
+		"\x00", "1\x00", "\u00a01", "1\v", `/**/1`,
+	}
+	for _, value := range values {
+		for _, format := range []string{
+			`{"x":%s,"id":"gid://shopify/Customer/1"}`, `{"id":"gid://shopify/Customer/1","x":%s}`, `{"id":"gid://shopify/Customer/1","x":[{"y":%s}]}`,
+			`{"id":"gid://shopify/Customer/1","note":%s}`, `{"id":"gid://shopify/Customer/1"}%s`, `%s{"id":"gid://shopify/Customer/1"}`, `{"id":"gid://shopify/Customer/1"%s`,
+		} {
+			line := fmt.Sprintf(format, value)
+			_, err := Decode([]byte(line), new(adminapi.CustomerFields))
+			noJSON := err != nil && strings.Contains(err.Error(), "JSON")
+			if _, errID := DecodeID([]byte(line)); noJSON == json.Valid([]byte(line)) || (errID != nil) != noJSON {
+				t.Errorf("%q is JSON: %t, but Decode has %v and DecodeID %v", line, json.Valid([]byte(line)), err, errID)
+			}
+		}
 	}
 }
 
@@ -241,7 +268,8 @@ func TestParseGID(t *testing.T) {
 
 func FuzzParseTime(f *testing.F) {
 	for _, s := range []string{"2024-04-01T08:30:00Z", "2024-02-29T23:59:59Z", "2023-02-29T00:00:00Z", "2024-04-01T08:30:60Z", "2024-04-01T24:00:00Z",
-		"2024-04-01T08:30:00.123456789+08:00", "2024-04-01t08:30:00z", "0000-01-01T00:00:00Z", "2024-13-01T00:00:00Z", "2024-04-01T08:30:00-05:00", "２"} {
+		"2024-04-01T08:30:00.123456789+08:00", "2024-04-01t08:30:00z", "0000-01-01T00:00:00Z", "2024-13-01T00:00:00Z", "2024-0:-01T00:00:00Z", "2024-00-01T00:00:00Z", "2024-01-00T00:00:00Z", "2024-04-01T08:60:00Z", "2024-04-31T08:30:00Z",
+		"2024/04-01T08:30:00Z", "2024-04/01T08:30:00Z", "2024-04-01 08:30:00Z", "2024-04-01T08.30:00Z", "2024-04-01T08:30.00Z", "2024-04-01T08:30:00z", "2024-04-01T08:30:00-05:00", "２"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -47,13 +47,22 @@ func (f *fake) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	f.opened++
-	resp.Body = &closing{resp.Body, func() { f.closed++ }}
+	resp.Body = &closing{resp.Body, req.Context(), func() { f.closed++ }}
 	return resp, nil
 }
 
+// closing is a body that notes when it is closed, and ends with its request.
 type closing struct {
 	io.ReadCloser
+	ctx   context.Context
 	close func()
+}
+
+func (c *closing) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.ReadCloser.Read(p)
 }
 
 func (c *closing) Close() error {
@@ -671,6 +680,22 @@ func TestContext(t *testing.T) {
 			})
 		})
 	}
+	t.Run("at the last attempt", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, cause)
+			defer cancel()
+			f := &fake{answer: func(attempt int, req *http.Request) (*http.Response, error) {
+				if attempt < maxAttempts {
+					return status(500, ""), nil
+				}
+				<-req.Context().Done()
+				return nil, req.Context().Err()
+			}}
+			if _, err := Open(ctx, OpenParams{URL: fakeURL, HTTPClient: &http.Client{Transport: f}}); !errors.Is(err, cause) {
+				t.Errorf("got %v", err)
+			}
+		})
+	})
 	t.Run("deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

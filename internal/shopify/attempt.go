@@ -239,7 +239,7 @@ var errTooLarge = errors.New("too large")
 // readBody reads at most limit bytes. They are counted after decompression:
 // gzip expands a thousandfold.
 func readBody(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(r)
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if int64(len(body)) > limit {
 		return nil, errTooLarge
 	}

@@ -233,6 +233,8 @@ func TestAnswers(t *testing.T) {
 			"shopify: CustomersPage: Shopify did not accept the operation (BAD_REQUEST, request req-1); report this with the code and the API version: the operation does not fit the version that Shopify serves"},
 		{"a denial without a path beside data", reply{body: `{"data":{"customers":{"nodes":[]}},"errors":[{"extensions":{"code":"ACCESS_DENIED"}}]}`}, AccessDenied,
 			"shopify: CustomersPage: an access scope is missing (ACCESS_DENIED, request req-1); grant the scope to the app, then connect again"},
+		{"a denial of a whole root field that is there", reply{body: `{"data":{"customers":{"nodes":[]}},"errors":[{"path":["customers"],"extensions":{"code":"ACCESS_DENIED"}}]}`}, AccessDenied,
+			"shopify: CustomersPage: an access scope is missing: customers (ACCESS_DENIED, request req-1); grant the scope to the app, then connect again"},
 		{"a refused field and another error", reply{body: `{"data":{"customers":{"nodes":[]}},"errors":[{"path":["customers","nodes",0,"email"],"extensions":{"code":"ACCESS_DENIED"}},{"extensions":{"code":"MAX_COST_EXCEEDED"}}]}`}, MaxCost,
 			"shopify: CustomersPage: the query costs more than Shopify allows a single query (MAX_COST_EXCEEDED, request req-1); ask for fewer records at a time"},
 		{"data of another shape", reply{body: `{"data":{"customers":{"nodes":[{"id":"1","tags":"jane@example.com"}]}}}`}, BadResponse,

@@ -331,6 +331,18 @@ func TestAttemptsAreNotMixed(t *testing.T) {
 	})
 }
 
+// The error of the last attempt does not carry the request id of another one.
+func TestRequestIDIsOfTheLastAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{replies: []reply{{status: 503}, {err: errReset}}}
+		_, meta, err := send(t.Context(), newTestClient(t, testConfig(s)), query())
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Network || e.RequestID != "" || meta.RequestID != "" {
+			t.Errorf("%v, %+v", err, meta)
+		}
+	})
+}
+
 // Data beside an error is decoded as well: the caller may use what is true.
 func TestDataBesideAnError(t *testing.T) {
 	body := `{"data":{"customers":{"nodes":[{"id":"1"}]}},"errors":[{"extensions":{"code":"BAD_REQUEST"}}]}`
@@ -424,7 +436,14 @@ func TestEveryAttemptIsSettled(t *testing.T) {
 		if _, _, err := send(t.Context(), client, query()); err != nil {
 			t.Fatal(err)
 		}
+		client.config.Token = func(context.Context, string) (string, error) { return "", errors.New("vault is sealed") }
 		start := time.Now()
+		for range 500 {
+			if _, _, err := send(t.Context(), client, query()); kindOf(err) != NoToken {
+				t.Fatal(err)
+			}
+		}
+		client.config.Token = func(context.Context, string) (string, error) { return testToken, nil }
 		if _, _, err := send(t.Context(), client, query()); err != nil {
 			t.Fatal(err)
 		}

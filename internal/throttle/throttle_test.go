@@ -193,8 +193,8 @@ func TestObserve(t *testing.T) {
 		{"maximum NaN", []float64{100}, []call{{Status{math.NaN(), 500, 100}, 100, 100}}, 1900},
 		{"maximum infinite", []float64{100}, []call{{Status{math.Inf(1), 500, 100}, 100, 100}}, 1900},
 		{"maximum negative", []float64{100}, []call{{Status{-1, 500, 100}, 100, 100}}, 1900},
-		{"cost NaN", []float64{math.NaN()}, []call{{Status{}, math.NaN(), math.NaN()}}, 2000},
-		{"cost negative", []float64{-5}, []call{{Status{}, -5, -5}}, 2000},
+		{"cost NaN", []float64{1500, math.NaN()}, []call{{Status{}, math.NaN(), math.NaN()}}, 500},
+		{"cost negative", []float64{1500, -5}, []call{{Status{}, -5, -5}}, 500},
 		{"cost above the maximum", []float64{math.Inf(1)}, []call{{Status{}, math.Inf(1), math.Inf(1)}}, 0},
 		{"nobody waited", nil, []call{{Status{2000, 700, 100}, 100, 100}}, 700},
 	}
@@ -319,7 +319,7 @@ func TestOrder(t *testing.T) {
 			})
 			synctest.Wait() // it is in the queue
 		}
-		arrive("large run", 900, Run)
+		arrive("large run", 300, Run) // its points would be there first
 		arrive("small run 1", 1, Run)
 		arrive("small run 2", 1, Run)
 		arrive("large lookup", 800, Lookup)
@@ -392,6 +392,27 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
+// After a refusal the bucket holds no more than Shopify says, and nothing if it
+// says nothing.
+func TestThrottledEmptiesTheBucket(t *testing.T) {
+	for _, tt := range []struct {
+		status *Status
+		want   float64
+	}{
+		{nil, 0},
+		{&Status{2000, 300, 100}, 300},
+		{&Status{2000, 5000, 100}, 2000},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := New()
+			b.Throttled(tt.status, 50)
+			if got := level(b); got != tt.want {
+				t.Errorf("%v: level %v, want %v", tt.status, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestHold(t *testing.T) {
 	for _, tt := range []struct{ hold, want time.Duration }{
 		{-time.Second, 0},
@@ -440,8 +461,8 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// The sleeps of a waiter are bounded from below: the number of times it plans
-// again is small. Measured by what the timers allow in virtual time.
+// However little is missing, a waiter sleeps: a sleep of nothing would repeat
+// for ever, for virtual time would stand still. It leaves no goroutine.
 func TestWaitDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -87,10 +88,10 @@ func (b *bulkCheck) connection(f *ast.Field, around enclosing) {
 		b.problem("bulk: connection %s lies within the list %s", f.Name, around.list.Name)
 	}
 	// Rows of a nested connection name their parent by its id.
-	if around.node != nil && !selects(around.node.SelectionSet, "id") {
+	if around.node != nil && !selectsID(around.node) {
 		b.problem("bulk: the node around connection %s has to select id, without an alias", f.Name)
 	}
-	if selects(f.SelectionSet, "nodes") {
+	if len(named(f.SelectionSet, "nodes")) > 0 {
 		b.problem("bulk: connection %s selects nodes, only edges { node { ... } } is supported", f.Name)
 	}
 	if !selectsNode(f) {
@@ -98,27 +99,23 @@ func (b *bulkCheck) connection(f *ast.Field, around enclosing) {
 	}
 }
 
+func selectsID(node *ast.Field) bool {
+	return slices.ContainsFunc(named(node.SelectionSet, "id"), func(f *ast.Field) bool { return f.Alias == "id" })
+}
+
 func selectsNode(connection *ast.Field) bool {
-	for _, edges := range fields(connection.SelectionSet) {
-		if edges.Name == "edges" && selects(edges.SelectionSet, "node") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(named(connection.SelectionSet, "edges"), func(edges *ast.Field) bool {
+		return len(named(edges.SelectionSet, "node")) > 0
+	})
 }
 
 // isConnection: the suffix is reserved for connections
 // (https://relay.dev/graphql/connections.htm#sec-Reserved-Types).
 func isConnection(typeName string) bool { return strings.HasSuffix(typeName, "Connection") }
 
-// selects tells whether the set has the field without an alias.
-func selects(set ast.SelectionSet, name string) bool {
-	for _, f := range fields(set) {
-		if f.Name == name && f.Alias == name {
-			return true
-		}
-	}
-	return false
+// named is every selection of one field, whatever its alias.
+func named(set ast.SelectionSet, name string) []*ast.Field {
+	return slices.DeleteFunc(fields(set), func(f *ast.Field) bool { return f.Name != name })
 }
 
 // fields is the set with its fragments spread out.
