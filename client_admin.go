@@ -65,9 +65,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 	start := time.Now()
 	err := apiError(op, do(&m))
 	if err == nil {
-		if a.served = m.ServedVersion; a.served == "" {
-			a.served = a.conn.apiVersion()
-		}
+		a.noteVersion(ctx, m)
 	}
 	if hook := a.s.hooks.APICall; hook != nil {
 		hook(ctx, APICallInfo{
@@ -76,6 +74,23 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 		})
 	}
 	return m, err
+}
+
+// noteVersion keeps the version that answered, and says so when it is not the
+// one asked for, or when Shopify calls something deprecated.
+func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
+	served := m.ServedVersion
+	if served == "" {
+		served = a.conn.apiVersion()
+	}
+	if served == a.served {
+		return
+	}
+	a.served = served
+	if asked := a.conn.apiVersion(); served != asked || m.DeprecatedReason != "" {
+		a.s.logger.WarnContext(ctx, "Shopify answers with another API version than asked for, or calls it deprecated",
+			"connection", string(a.conn.ID), "asked", asked, "served", served, "deprecated", m.DeprecatedReason)
+	}
 }
 
 // apiError converts the transport's error.

@@ -13,10 +13,11 @@ import (
 // and go-cmp show REDACTED, also for one inside another struct. The zero value
 // is the empty secret.
 //
-// The text is held by pointer so that even a printer that ignores methods, as
-// fmt does for unexported fields, finds an address and not the text.
+// The text is held in a function, so that even a printer that ignores methods,
+// as fmt does for unexported fields and go-cmp for differing values, finds an
+// address and not the text. Compare with [Secret.Equal].
 type Secret struct {
-	text *string
+	reveal func() string // nil: empty
 }
 
 const redacted = "REDACTED"
@@ -28,19 +29,19 @@ func NewSecret(s string) Secret {
 	if s == "" {
 		return Secret{}
 	}
-	return Secret{text: &s}
+	return Secret{reveal: func() string { return s }}
 }
 
 // Reveal returns the text.
 func (s Secret) Reveal() string {
-	if s.text == nil {
+	if s.reveal == nil {
 		return ""
 	}
-	return *s.text
+	return s.reveal()
 }
 
 // IsZero reports whether the secret is empty.
-func (s Secret) IsZero() bool { return s.text == nil }
+func (s Secret) IsZero() bool { return s.reveal == nil }
 
 // Equal compares in constant time for equal lengths.
 func (s Secret) Equal(o Secret) bool {

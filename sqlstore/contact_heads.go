@@ -115,4 +115,3 @@ func headOf(c *shopifysync.Contact, hash string) head {
 		hash: hash, removed: c.Removed, mergedInto: c.MergedInto,
 	}
 }
-

@@ -94,10 +94,10 @@ func replaceAll(columns []column) []assignment {
 type problem int
 
 const (
-	otherProblem    problem = iota
-	transient               // deadlock, serialization failure, busy: the transaction may be repeated
-	duplicate               // a key that exists
-	missingTable            // not migrated
+	otherProblem problem = iota
+	transient            // deadlock, serialization failure, busy: the transaction may be repeated
+	duplicate            // a key that exists
+	missingTable         // not migrated
 	diskFull
 	readOnly
 	denied

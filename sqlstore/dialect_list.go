@@ -71,7 +71,9 @@ func (mysqlList) attribute(key, member string) (string, any) {
 	return "JSON_UNQUOTE(JSON_EXTRACT(attributes, ?))", jsonPath(key, member)
 }
 
-func (mysqlList) number(expression string) string { return "CAST(" + expression + " AS DECIMAL(38, 6))" }
+func (mysqlList) number(expression string) string {
+	return "CAST(" + expression + " AS DECIMAL(38, 6))"
+}
 
 func (mysqlList) orderKey(bool) string { return "customer_id" }
 

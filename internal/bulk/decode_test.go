@@ -426,6 +426,20 @@ func TestDecodeAllocations(t *testing.T) {
 	}
 }
 
+// TestDecoderForgets: a decoder at rest must not keep customers alive.
+func TestDecoderForgets(t *testing.T) {
+	var d decoder
+	if _, err := d.decode([]byte(full), new(adminapi.CustomerFields)); err != nil {
+		t.Fatal(err)
+	}
+	d.reset(nil)
+	for _, text := range d.texts[:cap(d.texts)] {
+		if text.field != nil {
+			t.Fatal("it points into the last customer")
+		}
+	}
+}
+
 // lines yields n realistic lines, the same ones every time.
 func lines(n int) func(yield func([]byte) bool) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -196,7 +196,7 @@ func (c *call) MakeRequest(ctx context.Context, req *graphql.Request, resp *grap
 		}
 		c.config.Logger.WarnContext(ctx, "shopify: trying again", "op", op.name, "reason", fail.err.Kind.String(),
 			"status", fail.err.StatusCode, "code", fail.err.Code, "attempt", c.meta.Attempts,
-			"request_id", fail.err.RequestID, "wait", wait)
+			"request_id", fail.err.RequestID, "wait", max(wait, fail.held))
 		if err := sleep(ctx, wait); err != nil {
 			return &Error{Op: op.name, Kind: Canceled, Err: err}
 		}

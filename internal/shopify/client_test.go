@@ -188,11 +188,11 @@ func TestAnswers(t *testing.T) {
 		{"204", reply{status: 204}, BadResponse,
 			"shopify: CustomersPage: the answer is not what the Admin API sends (HTTP 204, request req-1); try again later; look for a proxy in between; if it goes on, report it with the request id"},
 		{"moved to another store", reply{status: 301, header: map[string]string{"Location": "https://new-name.myshopify.com/admin/api?access_token=shpat_x"}}, Moved,
-			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the access token would go along: new-name.myshopify.com (HTTP 301, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
+			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the credentials would go along: new-name.myshopify.com (HTTP 301, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
 		{"moved elsewhere", reply{status: 302, header: map[string]string{"Location": "https://evil.example/?jane@example.com"}}, Moved,
-			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the access token would go along (HTTP 302, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
+			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the credentials would go along (HTTP 302, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
 		{"moved to itself", reply{status: 307, header: map[string]string{"Location": "/password"}}, Moved,
-			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the access token would go along (HTTP 307, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
+			"shopify: CustomersPage: the store answered with a redirect, which is not followed because the credentials would go along (HTTP 307, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
 		{"web page", reply{body: "<!doctype html><p>jane@example.com</p>", header: map[string]string{"Content-Type": "text/html"}}, BadResponse,
 			"shopify: CustomersPage: the answer is not what the Admin API sends: it is a web page (request req-1); try again later; look for a proxy in between; if it goes on, report it with the request id"},
 		{"not JSON", reply{body: `{"data": jane@example.com}`}, BadResponse,
@@ -236,6 +236,8 @@ func TestAnswers(t *testing.T) {
 		{"a denial of a whole root field that is there", reply{body: `{"data":{"customers":{"nodes":[]}},"errors":[{"path":["customers"],"extensions":{"code":"ACCESS_DENIED"}}]}`}, AccessDenied,
 			"shopify: CustomersPage: an access scope is missing: customers (ACCESS_DENIED, request req-1); grant the scope to the app, then connect again"},
 		{"a refused field and another error", reply{body: `{"data":{"customers":{"nodes":[]}},"errors":[{"path":["customers","nodes",0,"email"],"extensions":{"code":"ACCESS_DENIED"}},{"extensions":{"code":"MAX_COST_EXCEEDED"}}]}`}, MaxCost,
+			"shopify: CustomersPage: the query costs more than Shopify allows a single query (MAX_COST_EXCEEDED, request req-1); ask for fewer records at a time"},
+		{"the weightiest of several", reply{body: `{"errors":[{"extensions":{"code":"BAD_REQUEST"}},{"extensions":{"code":"MAX_COST_EXCEEDED"}},{"extensions":{"code":"ACCESS_DENIED"}}]}`}, MaxCost,
 			"shopify: CustomersPage: the query costs more than Shopify allows a single query (MAX_COST_EXCEEDED, request req-1); ask for fewer records at a time"},
 		{"data of another shape", reply{body: `{"data":{"customers":{"nodes":[{"id":"1","tags":"jane@example.com"}]}}}`}, BadResponse,
 			"shopify: CustomersPage: the answer is not what the Admin API sends: Customers.Nodes.Tags is not a []string (request req-1); try again later; look for a proxy in between; if it goes on, report it with the request id"},
@@ -623,13 +625,16 @@ func kindOf(err error) Kind {
 func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		s := &script{replies: []reply{{status: 503, body: "jane@example.com"}, {body: goodBody}}}
+		s := &script{replies: []reply{{status: 503, body: "jane@example.com"}, {status: 429, header: map[string]string{"Retry-After": "60"}}, {body: goodBody}}}
 		config := testConfig(s)
 		config.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
 			Level: slog.LevelDebug,
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-				if a.Key == slog.TimeKey || a.Key == "wait" {
+				if a.Key == slog.TimeKey {
 					return slog.Attr{}
+				}
+				if a.Key == "wait" { // the jitter
+					a.Value = slog.DurationValue(a.Value.Duration().Truncate(2 * time.Second))
 				}
 				return a
 			},
@@ -637,9 +642,11 @@ func TestLog(t *testing.T) {
 		if _, _, err := send(t.Context(), newTestClient(t, config), query()); err != nil {
 			t.Fatal(err)
 		}
-		want := `level=DEBUG msg="shopify: request" op=CustomersPage status=503 attempt=1 request_id=req-1 requested=0 actual=0
-level=WARN msg="shopify: trying again" op=CustomersPage reason=server status=503 code="" attempt=1 request_id=req-1
-level=DEBUG msg="shopify: request" op=CustomersPage status=200 attempt=2 request_id=req-1 requested=13 actual=13
+		want := `level=DEBUG msg="shopify: request" op=CustomersPage status=503 attempt=1 request_id=req-1 requested=0 actual=0 wait=0s
+level=WARN msg="shopify: trying again" op=CustomersPage reason=server status=503 code="" attempt=1 request_id=req-1 wait=0s
+level=DEBUG msg="shopify: request" op=CustomersPage status=429 attempt=2 request_id=req-1 requested=0 actual=0 wait=0s
+level=WARN msg="shopify: trying again" op=CustomersPage reason=throttled status=429 code="" attempt=2 request_id=req-1 wait=1m0s
+level=DEBUG msg="shopify: request" op=CustomersPage status=200 attempt=3 request_id=req-1 requested=13 actual=13 wait=1m0s
 `
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

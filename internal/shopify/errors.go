@@ -77,7 +77,7 @@ var kinds = map[Kind]struct{ name, what, next string }{
 	Frozen:        {"frozen", "the store is frozen or closed", "the merchant settles the bill in the Shopify admin, then sync again"},
 	Forbidden:     {"forbidden", "the app may not use this store's Admin API", "check the app's Admin API access and scopes in the Shopify admin"},
 	NotFound:      {"not found", "there is no such store", "check the store's name: Shopify admin, Settings, Domains, the one that ends in .myshopify.com"},
-	Moved:         {"moved", "the store answered with a redirect, which is not followed because the access token would go along", "connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
+	Moved:         {"moved", "the store answered with a redirect, which is not followed because the credentials would go along", "connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
 	Locked:        {"locked", "Shopify has locked the store", "the merchant asks Shopify support, then sync again"},
 	Rejected:      {"rejected", "Shopify's security rejected the request", "wait an hour; if it goes on, give Shopify support the request id"},
 	Throttled:     {"throttled", "Shopify is asking for fewer requests", "try again later; other programs that use the same app share its limit"},
@@ -105,7 +105,7 @@ func (k Kind) String() string {
 // token, a variable or a message of Shopify's, which may quote one.
 type Error struct {
 	Op         string        // the operation's name
-	Kind       Kind          //
+	Kind       Kind          // what went wrong
 	Code       string        // Shopify's own code, such as "THROTTLED", if any
 	StatusCode int           // HTTP status, 0 if there was no answer
 	RequestID  string        // X-Request-Id: what Shopify support asks for

@@ -107,7 +107,7 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "too many requests", reply: reply{status: 429, header: map[string]string{"Retry-After": "4"}}, kind: Throttled,
 			want: "shopify: access token: Shopify is asking for fewer requests (HTTP 429, request req-1, retry after 4s); try again later; other programs that use the same app share its limit"},
 		{name: "moved", reply: reply{status: 307, header: map[string]string{"Location": "https://other.myshopify.com/admin/oauth/access_token"}}, kind: Moved,
-			want: "shopify: access token: the store answered with a redirect, which is not followed because the access token would go along: other.myshopify.com (HTTP 307, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
+			want: "shopify: access token: the store answered with a redirect, which is not followed because the credentials would go along: other.myshopify.com (HTTP 307, request req-1); connect with the store's own .myshopify.com name: Shopify admin, Settings, Domains"},
 		{name: "network", reply: reply{err: errReset}, kind: Network,
 			want: "shopify: access token: no complete answer from Shopify: read tcp: connection reset by peer; check the network and try again"},
 	}

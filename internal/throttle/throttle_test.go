@@ -493,6 +493,35 @@ func TestWaitDoesNotSpin(t *testing.T) {
 	})
 }
 
+// Sleeps are bounded both ways, whatever is missing and whoever is ahead.
+func TestSleepsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			available, cost float64
+			hold            time.Duration
+			want            time.Duration
+		}{
+			{2000, 1, 0, 0},
+			{99, 100, 0, 10 * time.Millisecond},
+			{0, 2000, 0, time.Second},
+			{2000, 1, time.Nanosecond, time.Millisecond},
+			{2000, 1, time.Minute, time.Second},
+		} {
+			b := New()
+			b.Observe(Status{2000, tt.available, 100}, 0, 0)
+			b.Hold(tt.hold)
+			turn := b.waiting[Lookup].PushBack(nil)
+			if got := b.plan(turn, tt.cost, Lookup); got != tt.want {
+				t.Errorf("%+v: sleeps %v", tt, got)
+			}
+			behind := b.waiting[Lookup].PushBack(nil)
+			if got := b.plan(behind, 0, Lookup); got != time.Second {
+				t.Errorf("%+v: who is behind sleeps %v, want 1s", tt, got)
+			}
+		}
+	})
+}
+
 func BenchmarkWait(b *testing.B) {
 	bucket := New()
 	for b.Loop() {

@@ -143,6 +143,11 @@ func TestCheckOperationBulk(t *testing.T) {
 			query: `{ customers { edges { node { id addresses { residents { edges { node { id } } } } } } } }`,
 			want:  []string{"bulk: connection residents lies within the list addresses"},
 		},
+		{
+			name:  "connection within a list, another within it: said once",
+			query: `{ customers { edges { node { id addresses { residents { edges { node { id friends { edges { node { id } } } } } } } } } } }`,
+			want:  []string{"bulk: connection residents lies within the list addresses"},
+		},
 	}
 	schema := parseSDL(t, bulkSDL)
 	for _, tt := range tests {

@@ -1,0 +1,19 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/sqlstore"
+	"github.com/omnichat/shopifysync/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		t.Parallel()
+		storetest.Run(t, func(t *testing.T) shopifysync.ContactStore {
+			return target.Open(t).Store(t, sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1)))
+		}, storetest.Features{State: true, Connections: true, Finder: true})
+	})
+}
