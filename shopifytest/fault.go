@@ -106,9 +106,7 @@ func (s *Server) intervene(w http.ResponseWriter, r *http.Request, f *Fault) boo
 	if f == nil {
 		return false
 	}
-	if !s.wait(r.Context(), f.Delay) {
-		return true
-	}
+	s.hold(r, f.Delay)
 	if f.Hang {
 		select {
 		case <-r.Context().Done():

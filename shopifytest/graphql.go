@@ -59,9 +59,7 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request, st *Store,
 	if s.intervene(w, r, fault) {
 		return
 	}
-	if !s.wait(r.Context(), st.Config().Latency) {
-		return
-	}
+	s.hold(r, st.Config().Latency)
 	cfg := st.Config()
 	if !st.admits(w, r, cfg) {
 		return

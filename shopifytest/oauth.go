@@ -20,9 +20,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, st *Store, e
 	if s.intervene(w, r, st.fault([]string{OpToken}, false)) {
 		return
 	}
-	if !s.wait(r.Context(), st.Config().Latency) {
-		return
-	}
+	s.hold(r, st.Config().Latency)
 	form, ok := readForm(w, r)
 	if !ok {
 		sendOAuthError(w, "invalid_request", "The request is missing a required parameter or is otherwise malformed.")

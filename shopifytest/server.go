@@ -204,6 +204,14 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
+// hold delays the answer to a request. It ends the connection without an
+// answer when the client gives up or the server closes.
+func (s *Server) hold(r *http.Request, d time.Duration) {
+	if !s.wait(r.Context(), d) {
+		panic(http.ErrAbortHandler)
+	}
+}
+
 // background runs f until it returns or Close; f must watch s.closing.
 func (s *Server) background(f func()) {
 	s.mu.Lock()

@@ -191,7 +191,8 @@ type Store struct {
 	subscriptions []*subscription
 	faults        []*activeFault
 	attempts      []Attempt
-	delivering    chan struct{} // bounds concurrent deliveries
+	lastTaken     map[int64]time.Time // when a subscription's receiver last answered 2xx
+	delivering    chan struct{}       // bounds concurrent deliveries
 }
 
 // AddStore opens a store. It panics when the domain is missing or taken: that
@@ -204,7 +205,7 @@ func (s *Server) AddStore(cfg StoreConfig) *Store {
 	cfg.complete(s)
 	st := &Store{
 		server: s, cfg: cfg, people: newPopulation(),
-		tokens: map[string]time.Time{}, delivering: make(chan struct{}, 16),
+		tokens: map[string]time.Time{}, lastTaken: map[int64]time.Time{}, delivering: make(chan struct{}, 16),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // topics are the names of webhook topics as deliveries carry them, by the
@@ -45,7 +44,8 @@ func topicScope(topic string) string {
 	return ""
 }
 
-// subscription is a WebhookSubscription made through the Admin API.
+// subscription is a WebhookSubscription made through the Admin API. It is
+// replaced, never changed.
 type subscription struct {
 	id            int64
 	topic         string // as in GraphQL
@@ -53,7 +53,6 @@ type subscription struct {
 	format        string
 	includeFields []string
 	version       string // served when it was made
-	lastSuccess   time.Time
 }
 
 func webhookSubscriptions(x *execution, dst []byte, _ any, f *field) []byte {

@@ -181,7 +181,7 @@ func (st *Store) deliver(d *delivery) {
 		}
 	}
 	st.mu.Lock()
-	forsaken := d.subscription != nil && !d.subscription.lastSuccess.After(d.triggered)
+	forsaken := d.subscription != nil && !st.lastTaken[d.subscription.id].After(d.triggered)
 	st.mu.Unlock()
 	if forsaken {
 		st.removeSubscription(d.subscription.id)
@@ -223,7 +223,7 @@ func (st *Store) note(d *delivery, a Attempt) {
 		st.attempts = slices.Clone(st.attempts[maxRequests/2:])
 	}
 	if a.OK() && d.subscription != nil {
-		d.subscription.lastSuccess = a.Time
+		st.lastTaken[d.subscription.id] = a.Time
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -443,8 +444,9 @@ func TestSubscriptionIsDeletedAfterFailures(t *testing.T) {
 
 func TestReceiverHasFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wait := 5*time.Second + time.Millisecond
-		slow := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(wait) })
+		var wait atomic.Int64
+		wait.Store(int64(5*time.Second + time.Millisecond))
+		slow := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Duration(wait.Load())) })
 		_, store, app := start(t, shopifytest.StoreConfig{}, shopifytest.WithWebhookHandler(slow))
 		app.subscribe("CUSTOMERS_DELETE", hookURL)
 		check(t, store.Notify("customers/delete", 1))
@@ -452,7 +454,7 @@ func TestReceiverHasFiveSeconds(t *testing.T) {
 		if got := store.Attempts(); len(got) != 1 || got[0].Status != 0 || got[0].OK() {
 			t.Errorf("%+v", got)
 		}
-		wait = 4 * time.Second
+		wait.Store(int64(4 * time.Second))
 		time.Sleep(2 * time.Minute)
 		if got := store.Attempts(); len(got) != 2 || !got[1].OK() {
 			t.Errorf("%+v", got)

@@ -126,43 +126,40 @@ func concurrencyCases() []testCase {
 			name: "Concurrency/Removals",
 			rule: "Removals and upserts at once end as if one came after the other: what was observed last stays.",
 			run: func(c *check) {
-				const customers = 20
+				const customers, rounds = 20, 10
 				together(writers, func(writer int) {
+					remove := func(removals []shopifysync.Removal, observed int) {
+						c.insist("RemoveContacts", func() error {
+							_, err := c.contacts.RemoveContacts(c.ctx, shopifysync.RemoveContactsParams{
+								Connection: tenant, Removals: removals, Reason: shopifysync.RemovedDeleted, ObservedAt: observedAt(observed),
+							})
+							return err
+						})
+					}
 					r := rand.New(rand.NewPCG(uint64(writer), 1))
-					for _, n := range r.Perm(10) {
+					for round, n := range r.Perm(rounds) {
 						var batch []shopifysync.Contact
-						var removals []shopifysync.Removal
-						for _, i := range r.Perm(customers) {
-							id := shopifysync.CustomerID(i + 1)
+						var all, odd []shopifysync.Removal
+						for id := shopifysync.CustomerID(1); id <= customers; id++ {
 							batch = append(batch, sampleAt(id, n))
-							removals = append(removals, removal(id))
+							all = append(all, removal(id))
+							if id%2 == 1 {
+								odd = append(odd, removal(id))
+							}
 						}
 						c.insist("UpsertContacts", func() error {
 							_, err := c.contacts.UpsertContacts(c.ctx, shopifysync.UpsertContactsParams{Connection: tenant, Contacts: batch, Touch: true})
 							return err
 						})
-						// Half of the contacts are removed for good, half come back.
-						c.insist("RemoveContacts", func() error {
-							_, err := c.contacts.RemoveContacts(c.ctx, shopifysync.RemoveContactsParams{
-								Connection: tenant, Removals: removals[:customers/2], Reason: shopifysync.RemovedDeleted, ObservedAt: observedAt(5),
-							})
-							return err
-						})
+						remove(all, rounds/2)
+						if round == writer {
+							remove(odd, 100)
+						}
 					}
-					var last []shopifysync.Removal
-					for id := shopifysync.CustomerID(1); id <= customers; id += 2 {
-						last = append(last, removal(id))
-					}
-					c.insist("RemoveContacts", func() error {
-						_, err := c.contacts.RemoveContacts(c.ctx, shopifysync.RemoveContactsParams{
-							Connection: tenant, Removals: last, Reason: shopifysync.RemovedDeleted, ObservedAt: observedAt(100),
-						})
-						return err
-					})
 				})
 				for id := shopifysync.CustomerID(1); id <= customers; id++ {
 					if id%2 == 0 {
-						c.expect(sampleAt(id, 9))
+						c.expect(sampleAt(id, rounds-1))
 						continue
 					}
 					if got := c.stored(tenant, id); got.Removed != shopifysync.RemovedDeleted || !got.Version.ObservedAt.Equal(observedAt(100)) {

@@ -141,16 +141,24 @@ func contentCases() []testCase {
 			name: "Content/BytesMatter",
 			rule: "Texts are kept and compared byte for byte: case, surrounding space, width and Unicode normal form are content.",
 			run: func(c *check) {
-				for i, text := range lookalikes {
-					in := named(1, text, version(1, i+1))
+				saying := func(text string, id shopifysync.CustomerID, observed int) shopifysync.Contact {
+					in := named(id, text, version(1, observed))
 					in.Email, in.Phone, in.FirstName, in.LastName = text, text, text, text
 					in.Tags = []string{text}
 					in.Attributes = []shopifysync.Attribute{shopifysync.TextAttribute(shopifysync.AttrNote, text)}
-					if i == 0 {
-						c.upsert(created, in)
-					} else {
-						c.upsert(updated, in)
+					return in
+				}
+				for _, before := range lookalikes {
+					var first, second []shopifysync.Contact
+					for _, after := range lookalikes {
+						if after != before {
+							id := shopifysync.CustomerID(len(c.model[tenant]) + len(first) + 1)
+							first = append(first, saying(before, id, 1))
+							second = append(second, saying(after, id, 2))
+						}
 					}
+					c.batch(tenant, false, first...)
+					c.batch(tenant, false, second...)
 				}
 			},
 		},

@@ -159,7 +159,10 @@ func (c *check) removeAll(id shopifysync.ConnectionID, reason shopifysync.Remova
 	}
 	possible := c.model.worlds(id)
 	var removed int64
-	for customer := range c.model[id] {
+	for customer, stored := range c.model[id] {
+		if stored == nil { // never seen
+			continue
+		}
 		want, live := possible.remove(id, reason, observed, shopifysync.Removal{CustomerID: customer})
 		if live && want == shopifysync.Removed {
 			removed++
@@ -175,8 +178,10 @@ func (c *check) removeAll(id shopifysync.ConnectionID, reason shopifysync.Remova
 // into the model which of the possibilities came true.
 func (c *check) verify(id shopifysync.ConnectionID, possible worlds) {
 	c.Helper()
-	got := c.read(id, possible.ids()...)
-	for customer, alternatives := range possible.touched {
+	ids := possible.ids()
+	got := c.read(id, ids...)
+	for _, customer := range ids {
+		alternatives := possible.touched[customer]
 		stored, found := got[customer]
 		i := slices.IndexFunc(alternatives, func(want *shopifysync.Contact) bool {
 			if want == nil || !found {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/omnichat/shopifysync"
@@ -52,7 +53,8 @@ func (d *demoStore) change() (string, error) {
 		return err
 	}
 	if len(ids) == 4 {
-		if err := do("one customer tagged VIP", ids[0], d.store.AddTags(ids[0], "VIP")); err != nil {
+		tag := func(c *shopifytest.Customer) { c.Tags = append(slices.Clone(c.Tags), "VIP") }
+		if err := do("one customer tagged VIP", ids[0], d.store.Update(ids[0], tag)); err != nil {
 			return "", err
 		}
 		if err := do("one bought for 1280", ids[1], d.store.PlaceOrder(ids[1], "1280.0")); err != nil {

@@ -146,7 +146,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		ID: connectionID, Shop: cfg.shop, Credentials: cfg.credentials,
 	}),
 		shopifysync.WithHTTPClient(client),
-		shopifysync.WithLeaseTTL(5*time.Second), // a killed run can be resumed soon
+		shopifysync.WithLeaseTTL(10*time.Second), // a killed run can be resumed soon
 	)
 	if err != nil {
 		return err

@@ -60,6 +60,9 @@ type OpenParams struct {
 // those of the context and of this package; all but [ErrInterrupted] will come
 // again if the same is tried again.
 func Open(ctx context.Context, p OpenParams) (*Reader, error) {
+	if p.Offset < 0 {
+		return nil, ErrOffset
+	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if p.HTTPClient != nil {
 		client.Transport = p.HTTPClient.Transport
@@ -106,10 +109,11 @@ func (r *Reader) Next() ([]byte, error) {
 			r.fail(err)
 			break
 		}
-		switch first(line) {
-		case 0:
+		text := bytes.TrimLeft(line, " \t\r")
+		switch {
+		case len(text) == 0:
 			continue
-		case '<':
+		case text[0] == '<':
 			r.fail(fmt.Errorf("%w (it is a page)", ErrUnexpectedAnswer))
 		default:
 			r.lines++
@@ -170,33 +174,34 @@ func (r *Reader) line() ([]byte, error) {
 	}
 	for searched := 0; ; {
 		unread := r.buf[r.start:r.end]
-		i := bytes.IndexByte(unread[searched:], '\n')
-		line, length := unread, len(unread)
-		if i >= 0 {
-			line, length = unread[:searched+i], searched+i+1
+		if i := bytes.IndexByte(unread[searched:], '\n'); i >= 0 {
+			return r.complete(unread[:searched+i])
 		}
 		searched = len(unread)
-		if len(line) > r.p.MaxLine {
+		if searched > r.p.MaxLine {
 			return nil, ErrLineTooLong
 		}
-		if i >= 0 {
-			r.start += length
-			r.offset += int64(length)
-			r.attempts = 0
-			return bytes.TrimSuffix(line, []byte("\r")), nil
-		}
-
-		err := r.fill()
-		switch {
-		case err == io.EOF && length > 0:
-			r.rest = int64(length)
-			r.start = r.end
+		switch err := r.fill(); {
+		case err == io.EOF && searched > 0:
+			line := r.buf[r.start:r.end] // fill has moved it
+			r.start, r.rest = r.end, int64(searched)
 			return line, nil
 		case err != nil:
 			return nil, err
 		}
-		searched = min(searched, r.end-r.start)
+		searched = min(searched, r.end-r.start) // fill may have dropped it
 	}
+}
+
+// complete steps over a line and its newline.
+func (r *Reader) complete(line []byte) ([]byte, error) {
+	if len(line) > r.p.MaxLine {
+		return nil, ErrLineTooLong
+	}
+	r.start += len(line) + 1
+	r.offset += int64(len(line)) + 1
+	r.attempts = 0
+	return bytes.TrimSuffix(line, []byte("\r")), nil
 }
 
 // fill receives more of the line that begins at offset. If the connection
@@ -282,14 +287,4 @@ func (r *Reader) backOff(err error) error {
 	case <-r.ctx.Done():
 		return context.Cause(r.ctx)
 	}
-}
-
-// first returns the first byte of a line that is not white space, or 0.
-func first(line []byte) byte {
-	for _, b := range line {
-		if b != ' ' && b != '\t' && b != '\r' {
-			return b
-		}
-	}
-	return 0
 }

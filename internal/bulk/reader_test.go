@@ -164,7 +164,9 @@ func TestLines(t *testing.T) {
 		{"empty", "", nil, Proof{0, 0, true}},
 		{"lines", "{1}\n{2}\n", []string{"{1}", "{2}"}, Proof{8, 2, true}},
 		{"no newline at the end", "{1}\n{2}", []string{"{1}", "{2}"}, Proof{7, 2, false}},
+		{"a longer one without a newline", "{1}\n{2345678}", []string{"{1}", "{2345678}"}, Proof{13, 2, false}},
 		{"one without a newline", "{1}", []string{"{1}"}, Proof{3, 1, false}},
+		{"NUL is no blank", "\x00\n\x00", []string{"\x00", "\x00"}, Proof{3, 2, false}},
 		{"blank lines", "\n{1}\n \t\n\r\n{2}\n\n", []string{"{1}", "{2}"}, Proof{15, 2, true}},
 		{"only a newline", "\n", nil, Proof{1, 0, true}},
 		{"blank at the end", "{1}\n  ", []string{"{1}"}, Proof{6, 1, false}},
@@ -285,7 +287,7 @@ func TestResumeUnterminated(t *testing.T) {
 
 func TestOffsetOfAnotherFile(t *testing.T) {
 	const data = "{1}\n{2}\n"
-	for _, offset := range []int64{1, 3, 7, 9, 1000} {
+	for _, offset := range []int64{-1, 1, 3, 7, 9, 1000} {
 		for server, f := range map[string]*fake{
 			"ranges": serving(data),
 			"whole":  always(func(*http.Request) *http.Response { return whole(data) }),
@@ -732,6 +734,7 @@ func TestCaps(t *testing.T) {
 	}{
 		{"line as long as allowed", serving("{12}\n{12}"), OpenParams{MaxLine: 4}, nil},
 		{"line too long", serving("{12}\n{123}\n"), OpenParams{MaxLine: 4}, ErrLineTooLong},
+		{"line with CR too long", serving("{12}\r\n"), OpenParams{MaxLine: 4}, ErrLineTooLong},
 		{"last line too long", serving("{12}\n{123}"), OpenParams{MaxLine: 4}, ErrLineTooLong},
 		{"endless line", always(func(*http.Request) *http.Response { return endless("a") }), OpenParams{}, ErrLineTooLong},
 		{"endless blank lines", always(func(*http.Request) *http.Response { return endless("\n") }), OpenParams{MaxBytes: mib}, ErrTooLarge},
@@ -869,6 +872,7 @@ func TestNextDoesNotAllocate(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add("{1}\n\n{2}\r\n{3}", uint8(3), uint8(5))
 	f.Add("\n\r\n \n{}", uint8(1), uint8(0))
+	f.Add("\n01", uint8(7), uint8(68))
 	f.Add("{\"a\":\"\xff\"}\n{", uint8(200), uint8(1))
 	f.Fuzz(func(t *testing.T, data string, chunk, part uint8) {
 		var want []string

@@ -11,9 +11,12 @@ import (
 
 func TestConformance(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
-		t.Parallel()
+		db := target.Open(t)
+		key := sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1))
+		store := db.Store(t, key)
 		storetest.Run(t, func(t *testing.T) shopifysync.ContactStore {
-			return target.Open(t).Store(t, sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1)))
+			db.Empty(t)
+			return store
 		}, storetest.Features{State: true, Connections: true, Finder: true})
 	})
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -113,16 +113,19 @@ const codeAccessDenied = "ACCESS_DENIED"
 
 func (e *graphqlError) isRefusal() bool { return e.code == codeAccessDenied || e.isProtectedData() }
 
+var protectedDataWords = []string{
+	"is not approved to access the",
+	"is not approved to use the",
+	"protected-customer-data",
+	"protected customer data",
+}
+
 // isProtectedData recognises Shopify's refusal by its words: it has no code of
 // its own, and often none at all.
 // https://shopify.dev/docs/apps/launch/protected-customer-data
 func (e *graphqlError) isProtectedData() bool {
-	for _, words := range []string{"is not approved to access the", "is not approved to use the", "protected-customer-data", "protected customer data"} {
-		if strings.Contains(strings.ToLower(e.message), words) {
-			return true
-		}
-	}
-	return false
+	message := strings.ToLower(e.message)
+	return slices.ContainsFunc(protectedDataWords, func(words string) bool { return strings.Contains(message, words) })
 }
 
 // needsPlan recognises the refusal that a higher plan would lift: "... is only
@@ -144,7 +147,7 @@ func (e *graphqlError) failure() (*failure, int) {
 		return fail, 4
 	case e.code == "MAX_COST_EXCEEDED":
 		err.Kind = MaxCost
-		if x := e.extensions; x.Cost > 0 && x.MaxCost > 0 && !math.IsInf(x.Cost, 0) {
+		if x := e.extensions; x.Cost > 0 && x.MaxCost > 0 {
 			err.Detail = fmt.Sprintf("cost %g, allowed %g", x.Cost, x.MaxCost)
 		}
 		return fail, 3
@@ -183,5 +186,5 @@ func pathText(path []any) string {
 		}
 		parts = append(parts, fmt.Sprint(part))
 	}
-	return strings.Join(parts, ".")
+	return printable(strings.Join(parts, "."), 200)
 }

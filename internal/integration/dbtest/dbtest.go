@@ -125,9 +125,21 @@ func (d *Database) Drop(t testing.TB) {
 	if _, err := d.DB.Exec("DROP VIEW IF EXISTS " + d.Prefix + "whatsapp_contacts"); err != nil {
 		t.Errorf("drop: %v", err)
 	}
-	for _, table := range []string{"contacts", "marks", "leases", "runs", "connections", "migrations"} {
+	for _, table := range append([]string{"migrations"}, dataTables...) {
 		if _, err := d.DB.Exec("DROP TABLE IF EXISTS " + d.Prefix + table); err != nil {
 			t.Errorf("drop: %v", err)
+		}
+	}
+}
+
+var dataTables = []string{"contacts", "marks", "leases", "runs", "connections"}
+
+// Empty deletes every row, which is much faster than new tables.
+func (d *Database) Empty(t testing.TB) {
+	t.Helper()
+	for _, table := range dataTables {
+		if _, err := d.DB.Exec("DELETE FROM " + d.Prefix + table); err != nil {
+			t.Fatalf("empty %s: %v", table, err)
 		}
 	}
 }

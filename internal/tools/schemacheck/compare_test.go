@@ -172,3 +172,49 @@ func TestCompareDeprecated(t *testing.T) {
 		t.Errorf("deprecated (-want +got):\n%s", diff)
 	}
 }
+
+// A type that was renamed is compared part by part.
+func TestCompareRenamed(t *testing.T) {
+	const ours = `
+		type Query { node: String }
+		type UserError { field: [String!] message: String! }
+		type BulkOperationRunQueryPayload { userErrors: [UserError!]! }`
+	const theirs = `
+		type Query { node: String }
+		type UserError { field: [String!] message: String! }
+		type BulkOperationUserError { field: [String!] message: String! code: String }
+		type BulkOperationRunQueryPayload { userErrors: [BulkOperationUserError!]! }`
+	tests := []struct {
+		name, old, new string
+		want           []string
+	}{
+		{name: "the parts are alike"},
+		{
+			name: "a part is gone", old: "message: String! code", new: "text: String! code",
+			want: []string{"UserError.message: no such field there"},
+		},
+		{
+			name: "no list any more", old: "[BulkOperationUserError!]!", new: "BulkOperationUserError!",
+			want: []string{"BulkOperationRunQueryPayload.userErrors: type is [BulkOperationUserError!]! here, BulkOperationUserError! there"},
+		},
+		{
+			name: "another name", old: "userErrors: [BulkOperationUserError!]!", new: "userErrors: [UserErrors!]!",
+			want: []string{"BulkOperationRunQueryPayload.userErrors: type is [UserError!]! here, [UserErrors!]! there"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := theirs
+			if tt.old != "" {
+				changed = change(t, theirs, tt.old, tt.new)
+			}
+			if tt.name == "another name" {
+				changed += ` type UserErrors { message: String! }`
+			}
+			problems, _ := compare(parseSDL(t, ours), parseSDL(t, changed))
+			if diff := cmp.Diff(tt.want, texts(problems)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
