@@ -2,6 +2,7 @@ package shopifytest
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,8 +77,10 @@ func FuzzQueryFilter(f *testing.F) {
 		if len(warnings) == len(terms) && got != noFilter {
 			t.Errorf("every term was ignored, and yet the filter is %v", got)
 		}
-		again, _, _ := parseFilter(query+" "+query, "created_at", now, time.UTC)
-		if len(searchWords(query+" "+query)) == 2*len(searchWords(query)) && again != got {
+		if strings.ContainsAny(query, `'"`) {
+			return // a quote that is open takes in what follows
+		}
+		if again, _, _ := parseFilter(query+" "+query, "created_at", now, time.UTC); again != got {
 			t.Errorf("twice the same is %v, once %v", again, got)
 		}
 	})

@@ -14,6 +14,7 @@ type segment struct {
 	first      int64 // ids start here
 	from, to   int64 // Unix seconds between which the customers came
 	currencies []string
+	noRedacted bool
 }
 
 // idStride is the distance between generated ids, of which a part is random,
@@ -105,10 +106,16 @@ func (s *segment) customer(i int) *Customer {
 	c.Note = someNote(&r)
 	if c.Email != "" {
 		made.email = someEmailConsent(&r, updated)
+		if s.noRedacted && made.email.State == "REDACTED" {
+			made.email.State = "UNSUBSCRIBED"
+		}
 		c.EmailConsent = &made.email
 	}
 	if c.Phone != "" {
 		made.sms = someSMSConsent(&r, updated)
+		if s.noRedacted && made.sms.State == "REDACTED" {
+			made.sms.State = "UNSUBSCRIBED"
+		}
 		c.SMSConsent = &made.sms
 	}
 	if r.chance(40) {

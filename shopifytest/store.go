@@ -78,6 +78,7 @@ type StoreConfig struct {
 	BulkGzip  bool // bulk files are compressed for clients that accept it
 
 	FirstCustomerID int64 // of generated customers; default 7,000,000,000,000
+	NoRedacted      bool  // no generated customer has the consent state REDACTED
 
 	// AppWebhookURL gets what is subscribed in the app's own configuration:
 	// the privacy topics and app/uninstalled. Empty: nothing is.
@@ -277,6 +278,7 @@ func (st *Store) Generate(n int, seed uint64) {
 		from:       now.AddDate(-3, 0, 0).Unix(),
 		to:         now.Unix(),
 		currencies: append([]string{st.cfg.Currency}, st.cfg.OtherCurrencies...),
+		noRedacted: st.cfg.NoRedacted,
 	})
 }
 

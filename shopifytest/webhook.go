@@ -202,8 +202,8 @@ func (st *Store) attempt(d *delivery, a *Attempt) bool {
 		return true
 	}
 	for range fault.Copies {
+		copied := *a
 		st.server.background(func() {
-			copied := *a
 			if copied.Status = st.post(d); copied.Status != 0 {
 				st.note(d, copied)
 			}

@@ -12,7 +12,7 @@ import (
 const (
 	// Leases are watched by the store's own clock, which cannot be faked: these
 	// are short, and waited for.
-	shortTTL = 200 * time.Millisecond
+	shortTTL = 100 * time.Millisecond
 	longTTL  = time.Hour
 	// patience is how long a short lease may take to expire.
 	patience = 20 * time.Second

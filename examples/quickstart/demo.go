@@ -21,7 +21,7 @@ type demoStore struct {
 
 func newDemoStore(customers int) *demoStore {
 	server := shopifytest.NewServer()
-	store := server.AddStore(shopifytest.StoreConfig{Domain: "quickstart.myshopify.com", Name: "示範商店"})
+	store := server.AddStore(shopifytest.StoreConfig{Domain: "quickstart.myshopify.com", Name: "示範商店", NoRedacted: true})
 	store.Generate(customers, 1)
 	cfg := store.Config()
 	return &demoStore{

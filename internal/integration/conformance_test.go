@@ -11,6 +11,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		t.Parallel()
 		db := target.Open(t)
 		key := sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1))
 		store := db.Store(t, key)

@@ -63,6 +63,7 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	clientSecret := flags.String("client-secret", "client-secret", "API secret key: signs webhooks")
 	seed := flags.Uint64("seed", 1, "`number` that decides what the customers are")
 	bulkSpeed := flags.Int("bulk-speed", shopifytest.Unlimited, "objects per second of bulk operations; -1 for at once")
+	redacted := flags.Bool("redacted", false, "some customers have a consent that was redacted")
 	latency := flags.Duration("latency", 0, "delay of every answer of the Admin API")
 	deliverTo := flags.String("deliver-to", "", "base `URL` that gets webhooks instead of the host they are subscribed for")
 	if err := flags.Parse(args); err != nil {
@@ -86,7 +87,7 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	defer fake.Close()
 	store := fake.AddStore(shopifytest.StoreConfig{
 		Domain: *shop, AccessToken: *token, ClientID: *clientID, ClientSecret: *clientSecret,
-		BulkSpeed: *bulkSpeed, Latency: *latency,
+		BulkSpeed: *bulkSpeed, Latency: *latency, NoRedacted: !*redacted,
 	})
 	store.Generate(*customers, *seed)
 

@@ -4,6 +4,7 @@ package dbtest
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -41,6 +42,16 @@ var Targets = []Target{
 	{Name: "postgres-pq", Dialect: sqlstore.Postgres, Driver: "postgres", env: PostgresDSN},
 	{Name: "mysql", Dialect: sqlstore.MySQL, Driver: "mysql", env: MySQLDSN, query: "interpolateParams=true"},
 	{Name: "mysql-prepared", Dialect: sqlstore.MySQL, Driver: "mysql", env: MySQLDSN},
+}
+
+// Find returns the target of that name.
+func Find(name string) (Target, error) {
+	for _, target := range Targets {
+		if target.Name == name {
+			return target, nil
+		}
+	}
+	return Target{}, fmt.Errorf("no target is called %q", name)
 }
 
 // Each runs f as a subtest for every target.
@@ -91,45 +102,46 @@ type Database struct {
 	Prefix string
 }
 
-// Open opens the target; the test's end closes it and drops the tables.
+// Open opens the target; the test's end drops the tables and closes it.
 func (target Target) Open(t testing.TB) *Database {
 	t.Helper()
 	target.Need(t)
-	d := &Database{
-		Target: target,
-		File:   filepath.Join(t.TempDir(), "test.db"),
-		Prefix: fmt.Sprintf("t%012x_", rand.Uint64()>>16),
-	}
-	db, err := sql.Open(target.Driver, target.DSN(d.File))
+	d, err := target.OpenAt(filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
 		t.Fatalf("open %s: %v", target.Name, err)
 	}
-	db.SetMaxIdleConns(8)
-	db.SetMaxOpenConns(16)
-	d.DB = db
 	t.Cleanup(func() {
-		d.Drop(t)
-		if err := db.Close(); err != nil {
+		if err := errors.Join(d.DropAll(), d.DB.Close()); err != nil {
 			t.Errorf("close %s: %v", target.Name, err)
 		}
 	})
 	return d
 }
 
-// Drop drops the tables of the prefix.
-func (d *Database) Drop(t testing.TB) {
-	t.Helper()
+// OpenAt opens the target outside a test. The caller calls DropAll, and closes
+// DB.
+func (target Target) OpenAt(file string) (*Database, error) {
+	db, err := sql.Open(target.Driver, target.DSN(file))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxIdleConns(8)
+	db.SetMaxOpenConns(16)
+	prefix := fmt.Sprintf("t%012x_", rand.Uint64()>>16)
+	return &Database{Target: target, DB: db, File: file, Prefix: prefix}, nil
+}
+
+// DropAll drops the tables of the prefix.
+func (d *Database) DropAll() error {
 	if d.Dialect == sqlstore.SQLite {
-		return // the file goes with its directory
+		return nil // the file goes with its directory
 	}
-	if _, err := d.DB.Exec("DROP VIEW IF EXISTS " + d.Prefix + "whatsapp_contacts"); err != nil {
-		t.Errorf("drop: %v", err)
-	}
+	_, err := d.DB.Exec("DROP VIEW IF EXISTS " + d.Prefix + "whatsapp_contacts")
 	for _, table := range append([]string{"migrations"}, dataTables...) {
-		if _, err := d.DB.Exec("DROP TABLE IF EXISTS " + d.Prefix + table); err != nil {
-			t.Errorf("drop: %v", err)
-		}
+		_, dropErr := d.DB.Exec("DROP TABLE IF EXISTS " + d.Prefix + table)
+		err = errors.Join(err, dropErr)
 	}
+	return err
 }
 
 var dataTables = []string{"contacts", "marks", "leases", "runs", "connections"}

@@ -1,0 +1,319 @@
+// Command stores measures how fast package sqlstore writes contacts, against
+// the fastest way that each database has (the floor): the same rows into the
+// same indexed table, by plain prepared inserts (SQLite), COPY (PostgreSQL) or
+// LOAD DATA (MariaDB). Seconds depend on the machine; the ratios, measured in
+// one run, are what counts.
+//
+//	go run ./bench/stores -n 100000 -targets sqlite,postgres-pgx,mysql
+//
+// The servers are named as for the tests: SHOPIFYSYNC_POSTGRES_DSN and
+// SHOPIFYSYNC_MYSQL_DSN. LOAD DATA needs local_infile=ON on the server.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/internal/integration/sample"
+	"github.com/omnichat/shopifysync/sqlstore"
+)
+
+var (
+	contacts = flag.Int("n", 100_000, "number of contacts")
+	batch    = flag.Int("batch", 1000, "contacts a batch")
+	writers  = flag.Int("writers", 2, "writers at once")
+	targets  = flag.String("targets", "sqlite,postgres-pgx,mysql", "what to measure; postgres-pq and mysql-prepared are others")
+	rounds   = flag.Int("rounds", 1, "how often to measure; the best counts")
+	noFloor  = flag.Bool("nofloor", false, "do not measure the floor: for memory figures of the store alone")
+	dir      = flag.String("dir", os.TempDir(), "where SQLite databases and the floor's files go")
+)
+
+func main() {
+	log.SetFlags(0)
+	flag.Parse()
+	fmt.Printf("%d contacts, %d a batch, %d writers\n", *contacts, *batch, *writers)
+	for _, name := range strings.Split(*targets, ",") {
+		if err := measure(context.Background(), name); err != nil {
+			log.Fatalf("%s: %v", name, err)
+		}
+	}
+}
+
+// A result is what one round measured.
+type result struct {
+	first, unchanged, changed, floor time.Duration
+	firstWritten, unchangedWritten   int64 // bytes of log, where the database tells
+	rss                              int64 // peak, bytes
+}
+
+func measure(ctx context.Context, name string) error {
+	target, err := dbtest.Find(name)
+	if err != nil {
+		return err
+	}
+	var best result
+	for i := range *rounds {
+		r, err := round(ctx, target)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			best = r
+		}
+		best.first, best.unchanged = min(best.first, r.first), min(best.unchanged, r.unchanged)
+		best.changed, best.floor = min(best.changed, r.changed), min(best.floor, r.floor)
+	}
+	fmt.Printf("\n%s\n", name)
+	line := func(what string, d time.Duration, rest string) {
+		fmt.Printf("  %-12s %8.2f s %9.0f/s  %s\n", what, d.Seconds(), float64(*contacts)/d.Seconds(), rest)
+	}
+	if !*noFloor {
+		line("floor", best.floor, "")
+		line("first load", best.first, fmt.Sprintf("%.2f x the floor, %s of log", best.first.Seconds()/best.floor.Seconds(), megabytes(best.firstWritten)))
+	} else {
+		line("first load", best.first, megabytes(best.firstWritten)+" of log")
+	}
+	line("unchanged", best.unchanged, fmt.Sprintf("%.1f x faster than the first, %s of log", best.first.Seconds()/best.unchanged.Seconds(), megabytes(best.unchangedWritten)))
+	line("1 % changed", best.changed, fmt.Sprintf("%.1f x faster than the first", best.first.Seconds()/best.changed.Seconds()))
+	fmt.Printf("  peak memory of this process so far (the floor left out): %s\n", megabytes(best.rss))
+	return nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+func round(ctx context.Context, target dbtest.Target) (r result, err error) {
+	work, err := os.MkdirTemp(*dir, "stores")
+	if err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(work)
+	db, err := target.OpenAt(filepath.Join(work, "stores.db"))
+	if err != nil {
+		return r, err
+	}
+	defer db.DB.Close()
+	defer db.DropAll()
+	store, err := sqlstore.New(db.DB, db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+	if err != nil {
+		return r, err
+	}
+	if err := store.Migrate(ctx); err != nil {
+		return r, err
+	}
+	resetPeak()
+	at := logPosition(ctx, db)
+	if r.first, err = load(ctx, store, func(int) int { return 0 }, shopifysync.Created, 100); err != nil {
+		return r, err
+	}
+	r.firstWritten = logPosition(ctx, db) - at
+	if err := settle(ctx, db); err != nil {
+		return r, err
+	}
+	at = logPosition(ctx, db)
+	if r.unchanged, err = load(ctx, store, func(int) int { return 0 }, shopifysync.Unchanged, 100); err != nil {
+		return r, err
+	}
+	r.unchangedWritten = logPosition(ctx, db) - at
+	changed := func(i int) int {
+		if i%100 == 0 {
+			return 1
+		}
+		return 0
+	}
+	if r.changed, err = load(ctx, store, changed, shopifysync.Updated, 1); err != nil {
+		return r, err
+	}
+	r.rss = peak()
+	if !*noFloor {
+		r.floor, err = floor(ctx, db, store, work)
+	}
+	return r, err
+}
+
+// load upserts every contact in the revision wanted, by several writers, and
+// checks that the share wanted (percent) had the outcome.
+func load(ctx context.Context, store *sqlstore.Store, revision func(i int) int, want shopifysync.Outcome, percent int) (time.Duration, error) {
+	start := time.Now()
+	var next, matched atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, *writers)
+	for w := range *writers {
+		wg.Go(func() {
+			for {
+				first := int(next.Add(int64(*batch))) - *batch
+				if first >= *contacts || errs[w] != nil {
+					return
+				}
+				in := make([]shopifysync.Contact, 0, *batch)
+				for i := first; i < min(first+*batch, *contacts); i++ {
+					c := sample.Contact(i, revision(i))
+					c.Version.ObservedAt = c.Version.ObservedAt.Add(time.Hour)
+					in = append(in, c)
+				}
+				out, err := store.UpsertContacts(ctx, shopifysync.UpsertContactsParams{Connection: sample.Connection, Contacts: in})
+				errs[w] = err
+				for _, r := range out.Results {
+					if r.Outcome == want {
+						matched.Add(1)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(start)
+	for _, err := range errs {
+		if err != nil {
+			return took, err
+		}
+	}
+	if expect := int64(*contacts * percent / 100); matched.Load() != expect {
+		return took, fmt.Errorf("%d contacts were %s, want %d", matched.Load(), want, expect)
+	}
+	return took, nil
+}
+
+// logPosition is how much log the database has written so far, in bytes; 0
+// where it does not tell.
+func logPosition(ctx context.Context, db *dbtest.Database) (at int64) {
+	switch db.Dialect {
+	case sqlstore.Postgres:
+		_ = db.DB.QueryRowContext(ctx, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&at)
+	case sqlstore.MySQL:
+		var name string
+		_ = db.DB.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Innodb_os_log_written'").Scan(&name, &at)
+	}
+	return at
+}
+
+// settle lets the database finish what the first load left behind, as an hour
+// between two runs would: otherwise it is counted as the second's.
+func settle(ctx context.Context, db *dbtest.Database) error {
+	switch db.Dialect {
+	case sqlstore.Postgres:
+		_, err := db.DB.ExecContext(ctx, "VACUUM ANALYZE "+db.Prefix+"contacts")
+		return err
+	case sqlstore.SQLite:
+		var a, b, c int
+		return db.DB.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&a, &b, &c)
+	}
+	return nil
+}
+
+// floor copies the store's rows into empty tables of the same form in the
+// fastest way, and returns how long the writing took.
+func floor(ctx context.Context, db *dbtest.Database, store *sqlstore.Store, work string) (time.Duration, error) {
+	other := *db
+	other.Prefix = "floor_" + db.Prefix
+	if db.Dialect == sqlstore.SQLite {
+		o, err := db.OpenAt(filepath.Join(work, "floor.db"))
+		if err != nil {
+			return 0, err
+		}
+		defer o.DB.Close()
+		o.Prefix = other.Prefix
+		other = *o
+	}
+	defer other.DropAll()
+	empty, err := sqlstore.New(other.DB, db.Dialect, sqlstore.WithTablePrefix(other.Prefix))
+	if err != nil {
+		return 0, err
+	}
+	if err := empty.Migrate(ctx); err != nil {
+		return 0, err
+	}
+	from, to := db.Prefix+"contacts", other.Prefix+"contacts"
+	switch db.Dialect {
+	case sqlstore.SQLite:
+		return insertRows(ctx, db.DB, from, other.DB, to)
+	case sqlstore.Postgres:
+		return copyRows(ctx, db.DB, from, to, work)
+	default:
+		return loadRows(ctx, db.DB, from, to, work)
+	}
+}
+
+// insertRows is SQLite's floor: one prepared insert a row, in transactions of a
+// batch. Reading the rows is not counted.
+func insertRows(ctx context.Context, from *sql.DB, fromTable string, to *sql.DB, toTable string) (took time.Duration, err error) {
+	rows, err := from.QueryContext(ctx, "SELECT * FROM "+fromTable)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return 0, err
+	}
+	insert := "INSERT INTO " + toTable + " VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
+	for {
+		var cells [][]any
+		for len(cells) < *batch && rows.Next() {
+			row := make([]any, len(names))
+			into := make([]any, len(names))
+			for i := range row {
+				into[i] = &row[i]
+			}
+			if err := rows.Scan(into...); err != nil {
+				return 0, err
+			}
+			cells = append(cells, row)
+		}
+		if len(cells) == 0 {
+			return took, rows.Err()
+		}
+		start := time.Now()
+		if err := insertBatch(ctx, to, insert, cells); err != nil {
+			return 0, err
+		}
+		took += time.Since(start)
+	}
+}
+
+func insertBatch(ctx context.Context, db *sql.DB, insert string, cells [][]any) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	stmt, err := tx.PrepareContext(ctx, insert)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for _, row := range cells {
+		if _, err := stmt.ExecContext(ctx, row...); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// resetPeak and peak measure the process's greatest resident memory (Linux).
+func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
+func peak() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kilobytes * 1024
+		}
+	}
+	return 0
+}
