@@ -31,6 +31,17 @@ func live(name string, updated, observed int) Contact {
 	return Contact{Connection: "c", CustomerID: 1, Name: name, Version: applyVersion(updated, observed)}
 }
 
+func masked(c Contact, fields FieldSet) Contact {
+	c.Masked = fields
+	return c
+}
+
+func mergedLive(into CustomerID) Contact {
+	c := live("a", 1, 1)
+	c.MergedInto = into
+	return c
+}
+
 func grave(reason RemovalReason, updated, observed int) Contact {
 	return Contact{Connection: "c", CustomerID: 1, Removed: reason, Version: applyVersion(updated, observed)}
 }
@@ -83,7 +94,10 @@ func TestApplyBranches(t *testing.T) {
 		{"tombstone, observed earlier", new(grave(RemovedDeleted, 1, 2)), live("a", 9, 1), grave(RemovedDeleted, 1, 2), Stale},
 		{"shop redacted, observed later", new(grave(RemovedShopRedacted, 1, 2)), live("a", 1, 3), live("a", 1, 3), Created},
 		{"merged, observed later", new(mergedGrave(7, 1, 2)), live("a", 1, 3), live("a", 1, 3), Created},
+		{"tombstone, observed later, masked", new(grave(RemovedDeleted, 1, 2)), masked(live("", 1, 3), FieldEmail), masked(live("", 1, 3), FieldEmail), Created},
 		{"redacted, observed later", new(grave(RemovedRedacted, 1, 2)), live("a", 9, 9), grave(RemovedRedacted, 1, 2), Stale},
+
+		{"observation that wrongly names a survivor", nil, mergedLive(7), live("a", 1, 1), Created},
 
 		{"removal of one never seen", nil, grave(RemovedDeleted, 0, 2), grave(RemovedDeleted, 0, 2), Removed},
 		{"merge of one never seen", nil, mergedGrave(7, 0, 2), mergedGrave(7, 0, 2), Removed},
@@ -209,6 +223,43 @@ func TestApplyMasks(t *testing.T) {
 	}
 }
 
+// TestApplyMaskedConsentAddress: a consent that was seen is stored, with the
+// address stored before while the address itself is masked.
+func TestApplyMaskedConsentAddress(t *testing.T) {
+	consents := func(state ConsentState, email, phone string) []Attribute {
+		return []Attribute{
+			ConsentAttribute(AttrEmailConsent, Consent{State: state, Address: email}),
+			ConsentAttribute(AttrSMSConsent, Consent{State: state, Address: phone}),
+		}
+	}
+	stored := live("a", 1, 1)
+	stored.Attributes = consents(ConsentPending, "a@example.com", "+1")
+	for _, tt := range []struct {
+		name         string
+		stored       *Contact
+		mask         FieldSet
+		email, phone string
+	}{
+		{"seen", &stored, 0, "", ""},
+		{"e-mail masked", &stored, FieldEmail, "a@example.com", ""},
+		{"phone masked", &stored, FieldPhone, "", "+1"},
+		{"both masked", &stored, FieldEmail | FieldPhone, "a@example.com", "+1"},
+		{"both masked, never seen", nil, FieldEmail | FieldPhone, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := masked(live("a", 2, 2), tt.mask)
+			in.Attributes = consents(ConsentSubscribed, "", "")
+			got, _ := Apply(tt.stored, in)
+			if d := cmp.Diff(consents(ConsentSubscribed, tt.email, tt.phone), got.Attributes); d != "" {
+				t.Errorf("attributes (-want +got):\n%s", d)
+			}
+			if in.Attributes[0].Consent.Address != "" {
+				t.Error("Apply changed what came in")
+			}
+		})
+	}
+}
+
 func TestApplyAttributes(t *testing.T) {
 	stored := live("a", 1, 1)
 	stored.Attributes = []Attribute{NumberAttribute("a", "1"), NumberAttribute("b", "1"), NumberAttribute("d", "1")}
@@ -223,24 +274,33 @@ func TestApplyAttributes(t *testing.T) {
 
 func TestApplyWhatsApp(t *testing.T) {
 	link := func(user string) *WhatsAppContact { return &WhatsAppContact{Account: "wa", UserID: user} }
+	named := &WhatsAppContact{Account: "wa", UserID: "1", Name: "Ann"}
 	tests := []struct {
 		name       string
 		stored, in *WhatsAppContact
 		want       *WhatsAppContact
 		outcome    Outcome
+		mask       FieldSet
 	}{
-		{"untouched", link("1"), nil, link("1"), Unchanged},
-		{"none", nil, nil, nil, Unchanged},
-		{"linked", nil, link("1"), link("1"), Updated},
-		{"linked again", link("1"), link("1"), link("1"), Unchanged},
-		{"linked to another", link("1"), link("2"), link("2"), Updated},
-		{"unlinked", link("1"), link(""), nil, Updated},
-		{"nothing to unlink", nil, link(""), nil, Unchanged},
+		{"untouched", link("1"), nil, link("1"), Unchanged, 0},
+		{"none", nil, nil, nil, Unchanged, 0},
+		{"linked", nil, link("1"), link("1"), Updated, 0},
+		{"linked again", link("1"), link("1"), link("1"), Unchanged, 0},
+		{"linked to another", link("1"), link("2"), link("2"), Updated, 0},
+		{"unlinked", link("1"), link(""), nil, Updated, 0},
+		{"nothing to unlink", nil, link(""), nil, Unchanged, 0},
+		{"renamed", link("1"), named, named, Updated, 0},
+		{"name seen and empty", named, link("1"), link("1"), Updated, 0},
+		{"name masked", named, link("1"), named, Unchanged, FieldName},
+		{"name masked, linked to another", named, link("2"), &WhatsAppContact{Account: "wa", UserID: "2", Name: "Ann"}, Updated, FieldName},
+		{"name masked, unlinked", named, link(""), nil, Updated, FieldName},
+		{"name masked, never linked", nil, link("1"), link("1"), Updated, FieldName},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			stored, in := live("a", 1, 1), live("a", 1, 2)
 			stored.WhatsApp, in.WhatsApp = tt.stored, tt.in
+			in.Masked = tt.mask
 			got, outcome := Apply(&stored, in)
 			if d := cmp.Diff(tt.want, got.WhatsApp); d != "" || outcome != tt.outcome {
 				t.Errorf("%q, want %q; WhatsApp (-want +got):\n%s", outcome, tt.outcome, d)
@@ -539,16 +599,15 @@ func TestApplyIsIdempotent(t *testing.T) {
 }
 
 func TestApplySharesNoMemory(t *testing.T) {
-	masked := fullContact(2, 2)
-	masked.Masked = FieldTags | FieldNote
-	masked.WhatsApp, masked.Attributes = nil, nil
+	unseen := masked(fullContact(2, 2), FieldTags|FieldNote)
+	unseen.WhatsApp, unseen.Attributes = nil, nil
 	for name, tt := range map[string]struct {
 		stored *Contact
 		in     Contact
 	}{
 		"created":        {nil, fullContact(1, 1)},
 		"unchanged":      {new(fullContact(1, 1)), fullContact(2, 2)},
-		"masked":         {new(fullContact(1, 1)), masked},
+		"masked":         {new(fullContact(1, 1)), unseen},
 		"removed":        {new(fullContact(1, 1)), grave(RemovedDeleted, 0, 2)},
 		"back to life":   {new(grave(RemovedDeleted, 0, 1)), fullContact(2, 2)},
 		"removed, never": {nil, grave(RemovedDeleted, 0, 2)},

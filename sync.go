@@ -236,7 +236,7 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		r.record.State = RunCompleted
 	case errors.Is(err, errPaused):
 		r.record.State, err = RunPaused, nil
-	case ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled) || errors.Is(err, errStore):
+	case ctx.Err() != nil || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled) || errors.Is(err, errStore):
 		r.record.State = RunPaused
 	default:
 		r.record.State = RunFailed
@@ -388,9 +388,14 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease) (context.Context, f
 			switch {
 			case err == nil:
 				valid = asked.Add(s.leaseTTL)
+			case ctx.Err() != nil:
+				return
 			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(valid):
+				s.logger.WarnContext(ctx, "the lease was lost", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
 				cancel(ErrLeaseLost)
 				return
+			default:
+				s.logger.WarnContext(ctx, "the lease was not renewed; trying again", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
 			}
 		}
 	}()

@@ -45,5 +45,6 @@
 //
 // Search queries know id, updated_at and customer_date, joined by spaces or
 // AND; other terms are ignored with a warning, as Shopify does with unknown
-// ones. Orders, products and every other part of Shopify are absent.
+// ones. Introspection, orders, products and every other part of Shopify are
+// absent.
 package shopifytest

@@ -91,6 +91,12 @@ func (x *execution) newField(def *ast.Definition, node *ast.Field) *field {
 	}
 	f.def = def.Fields.ForName(node.Name)
 	f.args = node.ArgumentMap(x.vars)
+	for _, arg := range f.def.Arguments { // a single value is a list of one
+		value := f.args[arg.Name]
+		if _, isList := value.([]any); arg.Type.Elem != nil && value != nil && !isList {
+			f.args[arg.Name] = []any{value}
+		}
+	}
 	f.resolve = resolvers[def.Name][node.Name]
 	if def.Name == "Customer" && x.access.denies(node.Name) {
 		f.resolve = deniedField

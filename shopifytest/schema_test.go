@@ -1,6 +1,8 @@
 package shopifytest
 
 import (
+	"encoding/json"
+	"os"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -49,6 +51,35 @@ func TestSchemaGrowsWithTheVersion(t *testing.T) {
 		}
 		if got := schema.Query.Fields.ForName("customersCount") != nil; got != tt.counts {
 			t.Errorf("%s has customersCount: %v", tt.version, got)
+		}
+	}
+}
+
+// All operations of this module are valid for the versions that have them.
+func TestServesTheOperationsOfThisModule(t *testing.T) {
+	for _, tt := range []struct {
+		file     string
+		versions []string
+	}{
+		{"../internal/adminapi/operations.json", []string{"2024-04", "2025-07", "2026-10"}},
+		{"../internal/adminapi/v2025_07/operations.json", []string{"2025-07", "2026-10"}},
+	} {
+		text, err := os.ReadFile(tt.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var exported struct {
+			Operations []struct{ OperationName, Query string }
+		}
+		if err := json.Unmarshal(text, &exported); err != nil || len(exported.Operations) == 0 {
+			t.Fatalf("%s: %d operations, %v", tt.file, len(exported.Operations), err)
+		}
+		for _, version := range tt.versions {
+			for _, op := range exported.Operations {
+				if _, errs := parseDocument(schemaFor(version), op.Query); errs != nil {
+					t.Errorf("%s in %s: %v", op.OperationName, version, errs)
+				}
+			}
 		}
 	}
 }

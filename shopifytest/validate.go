@@ -141,11 +141,11 @@ func (v *validation) selections(parent *ast.Definition, set ast.SelectionSet, pa
 }
 
 func (v *validation) field(parent *ast.Definition, f *ast.Field, path []any) {
-	if strings.HasPrefix(f.Name, "__") {
+	if f.Name == "__typename" {
 		return
 	}
 	def := parent.Fields.ForName(f.Name)
-	if def == nil {
+	if def == nil || strings.HasPrefix(f.Name, "__") { // no introspection here
 		v.add(f.Position, "undefinedField", path, "Field '%s' doesn't exist on type '%s'", f.Name, parent.Name).
 			with("typeName", parent.Name, "fieldName", f.Name)
 		return
@@ -202,18 +202,31 @@ func (v *validation) argument(f *ast.Field, arg *ast.Argument, def *ast.Argument
 		}
 		return
 	}
-	if arg.Value.Kind == ast.StringValue && input.Name == "ID" {
-		if _, _, ok := parseGID(arg.Value.Raw); !ok {
-			v.add(f.Position, "argumentLiteralsIncompatible", path, "Invalid global id '%s'", arg.Value.Raw).
-				with("typeName", "CoercionError")
+	if input.Name == "ID" {
+		for _, id := range literals(arg.Value) {
+			if _, _, ok := parseGID(id); !ok {
+				v.add(f.Position, "argumentLiteralsIncompatible", path, "Invalid global id '%s'", id).with("typeName", "CoercionError")
+			}
 		}
-		return
 	}
 	if !literalFits(arg.Value, def.Type, input) {
 		v.add(f.Position, "argumentLiteralsIncompatible", path,
 			"Argument '%s' on Field '%s' has an invalid value (%s). Expected type '%s'.", arg.Name, f.Name, arg.Value, def.Type).
 			with("typeName", "Field", "argumentName", arg.Name)
 	}
+}
+
+// literals lists the texts and numbers that are written out in a value.
+func literals(value *ast.Value) []string {
+	switch value.Kind {
+	case ast.StringValue, ast.BlockValue, ast.IntValue:
+		return []string{value.Raw}
+	}
+	var texts []string
+	for _, child := range value.Children {
+		texts = append(texts, literals(child.Value)...)
+	}
+	return texts
 }
 
 // literalFits checks what is written out; variables are checked by their

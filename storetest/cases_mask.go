@@ -96,6 +96,24 @@ func maskCases() []testCase {
 			},
 		},
 		{
+			name: "Mask/ConsentAddress",
+			rule: "While the e-mail or the phone is masked, a consent that was seen keeps the address stored with it.",
+			run: func(c *check) {
+				for i, field := range []shopifysync.FieldSet{0, shopifysync.FieldEmail, shopifysync.FieldPhone, shopifysync.FieldEmail | shopifysync.FieldPhone} {
+					id := shopifysync.CustomerID(i + 1)
+					c.upsert(created, sample(id, version(1, 1)))
+					c.upsert(updated, with(sample(id, version(2, 2)), func(c *shopifysync.Contact) {
+						c.Masked = field
+						for i := range c.Attributes {
+							if consent := &c.Attributes[i].Consent; c.Attributes[i].Kind == shopifysync.KindConsent {
+								consent.State, consent.Address = shopifysync.ConsentUnsubscribed, ""
+							}
+						}
+					}))
+				}
+			},
+		},
+		{
 			name: "Mask/NeverSeen",
 			rule: "Masked holds the fields never seen so far: of a new contact those of the observation, then fewer; it never grows.",
 			run: func(c *check) {

@@ -27,6 +27,18 @@ func whatsAppCases() []testCase {
 			},
 		},
 		{
+			name: "WhatsApp/MaskedName",
+			rule: "While the name is masked, a WhatsApp contact keeps the name stored with it.",
+			run: func(c *check) {
+				c.upsert(created, linked(1, 1, &contact{Account: "wa-1", UserID: "886912345678", Name: "Ann"}))
+				in := linked(1, 2, &contact{Account: "wa-1", UserID: "886912345678"})
+				in.Masked = shopifysync.FieldName
+				c.upsert(unchanged, in)
+				in.Version, in.WhatsApp = version(1, 3), &contact{Account: "wa-1", UserID: "886912345679"}
+				c.upsert(updated, in)
+			},
+		},
+		{
 			name: "WhatsApp/Shared",
 			rule: "Several customers may be linked to one WhatsApp contact; each has its own link, with the name it came with.",
 			run: func(c *check) {

@@ -299,6 +299,15 @@ func contactDefects() []defect {
 			}
 			return next, outcome
 		})},
+		{"clears the address of a consent", "Mask/ConsentAddress", "attributes: got", broken(func(stored *contact, in contact, touch bool) (*contact, outcome) {
+			next, outcome := soundRule(stored, in, touch)
+			if outcome == updated {
+				cleared := copyOf(*next)
+				attributesOf(&cleared, shopifysync.KindConsent, func(a *shopifysync.Attribute) { a.Consent.Address = "" })
+				next = &cleared
+			}
+			return next, outcome
+		})},
 		{"takes empty for masked", "Mask/NullClears", `want ["updated"]`, broken(reading(func(in *contact) {
 			for _, m := range maskable {
 				if m.clear != nil {
@@ -336,6 +345,12 @@ func contactDefects() []defect {
 				in.WhatsApp = nil
 			}
 		}))},
+		{"clears the name of a WhatsApp contact", "WhatsApp/MaskedName", `want ["unchanged"]`, broken(func(stored *contact, in contact, touch bool) (*contact, outcome) {
+			if stored != nil && in.WhatsApp != nil && in.Masked.Has(shopifysync.FieldName) {
+				in.Name, in.Masked = stored.Name, in.Masked&^shopifysync.FieldName
+			}
+			return soundRule(stored, in, touch)
+		})},
 		{"keeps one name per WhatsApp contact", "WhatsApp/Shared", "WhatsApp contact: got", broken(writing(func(c *contact) {
 			if c.WhatsApp != nil {
 				c.WhatsApp.Name = "Ann"

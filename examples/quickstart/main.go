@@ -146,7 +146,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		ID: connectionID, Shop: cfg.shop, Credentials: cfg.credentials,
 	}),
 		shopifysync.WithHTTPClient(client),
-		shopifysync.WithLeaseTTL(10*time.Second), // a killed run can be resumed soon
+		shopifysync.WithLeaseTTL(20*time.Second), // a killed run can be resumed soon
 	)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func openStore(ctx context.Context, cfg config) (openedStore, error) {
 			}
 		}
 	}
-	db, err := sql.Open("sqlite", "file:"+cfg.db+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	db, err := sql.Open("sqlite", "file:"+cfg.db+"?"+sqlstore.SQLitePragmas)
 	if err != nil {
 		return openedStore{}, err
 	}

@@ -32,7 +32,7 @@ func (o *output) sync(ctx context.Context, s *shopifysync.Syncer, title string) 
 	report, err := s.Sync(ctx, shopifysync.SyncParams{
 		Connection: connectionID,
 		OnProgress: bar.show,
-		Wait:       20 * time.Second, // for the lease of a process that was killed
+		Wait:       45 * time.Second, // for the lease of a process that was killed
 	})
 	bar.clear()
 	if report != nil {

@@ -286,8 +286,8 @@ func TestResumeUnterminated(t *testing.T) {
 }
 
 func TestOffsetOfAnotherFile(t *testing.T) {
-	const data = "{1}\n{2}\n"
-	for _, offset := range []int64{-1, 1, 3, 7, 9, 1000} {
+	const data = "\n{1}\n{2}\n"
+	for _, offset := range []int64{-1, 2, 4, 8, 10, 1000} {
 		for server, f := range map[string]*fake{
 			"ranges": serving(data),
 			"whole":  always(func(*http.Request) *http.Response { return whole(data) }),

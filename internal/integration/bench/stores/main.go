@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/omnichat/shopifysync"
@@ -51,9 +52,32 @@ func main() {
 	}
 }
 
+// A cost is the time that something took, and the processor time of this
+// process in it. In SQLite, which runs in it, that is all there is, and steadier
+// on a machine that does other things beside.
+type cost struct{ wall, cpu time.Duration }
+
+func (c cost) less(o cost) cost { return cost{min(c.wall, o.wall), min(c.cpu, o.cpu)} }
+
+func (c cost) add(o cost) cost { return cost{c.wall + o.wall, c.cpu + o.cpu} }
+
+// stopwatch starts measuring; the function returned ends it.
+func stopwatch() func() cost {
+	start, cpu := time.Now(), cpuTime()
+	return func() cost { return cost{time.Since(start), cpuTime() - cpu} }
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // A result is what one round measured.
 type result struct {
-	first, unchanged, changed, floor time.Duration
+	first, unchanged, changed, floor cost
 	firstWritten, unchangedWritten   int64 // bytes of log, where the database tells
 	rss                              int64 // peak, bytes
 }
@@ -72,21 +96,24 @@ func measure(ctx context.Context, name string) error {
 		if i == 0 {
 			best = r
 		}
-		best.first, best.unchanged = min(best.first, r.first), min(best.unchanged, r.unchanged)
-		best.changed, best.floor = min(best.changed, r.changed), min(best.floor, r.floor)
+		best.first, best.unchanged = best.first.less(r.first), best.unchanged.less(r.unchanged)
+		best.changed, best.floor = best.changed.less(r.changed), best.floor.less(r.floor)
 	}
 	fmt.Printf("\n%s\n", name)
-	line := func(what string, d time.Duration, rest string) {
-		fmt.Printf("  %-12s %8.2f s %9.0f/s  %s\n", what, d.Seconds(), float64(*contacts)/d.Seconds(), rest)
+	line := func(what string, c cost, rest string) {
+		fmt.Printf("  %-12s %8.2f s %9.0f/s  %7.2f s processor  %s\n", what, c.wall.Seconds(), float64(*contacts)/c.wall.Seconds(), c.cpu.Seconds(), rest)
+	}
+	over := func(a, b cost) string {
+		return fmt.Sprintf("%.2f x (processor %.2f x)", a.wall.Seconds()/b.wall.Seconds(), a.cpu.Seconds()/b.cpu.Seconds())
 	}
 	if !*noFloor {
 		line("floor", best.floor, "")
-		line("first load", best.first, fmt.Sprintf("%.2f x the floor, %s of log", best.first.Seconds()/best.floor.Seconds(), megabytes(best.firstWritten)))
+		line("first load", best.first, over(best.first, best.floor)+" the floor, "+megabytes(best.firstWritten)+" of log")
 	} else {
 		line("first load", best.first, megabytes(best.firstWritten)+" of log")
 	}
-	line("unchanged", best.unchanged, fmt.Sprintf("%.1f x faster than the first, %s of log", best.first.Seconds()/best.unchanged.Seconds(), megabytes(best.unchangedWritten)))
-	line("1 % changed", best.changed, fmt.Sprintf("%.1f x faster than the first", best.first.Seconds()/best.changed.Seconds()))
+	line("unchanged", best.unchanged, "first / this: "+over(best.first, best.unchanged)+", "+megabytes(best.unchangedWritten)+" of log")
+	line("1 % changed", best.changed, "first / this: "+over(best.first, best.changed))
 	fmt.Printf("  peak memory of this process so far (the floor left out): %s\n", megabytes(best.rss))
 	return nil
 }
@@ -137,15 +164,15 @@ func round(ctx context.Context, target dbtest.Target) (r result, err error) {
 	}
 	r.rss = peak()
 	if !*noFloor {
-		r.floor, err = floor(ctx, db, store, work)
+		r.floor, err = floor(ctx, db, work)
 	}
 	return r, err
 }
 
 // load upserts every contact in the revision wanted, by several writers, and
 // checks that the share wanted (percent) had the outcome.
-func load(ctx context.Context, store *sqlstore.Store, revision func(i int) int, want shopifysync.Outcome, percent int) (time.Duration, error) {
-	start := time.Now()
+func load(ctx context.Context, store *sqlstore.Store, revision func(i int) int, want shopifysync.Outcome, percent int) (cost, error) {
+	stop := stopwatch()
 	var next, matched atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, *writers)
@@ -173,7 +200,7 @@ func load(ctx context.Context, store *sqlstore.Store, revision func(i int) int, 
 		})
 	}
 	wg.Wait()
-	took := time.Since(start)
+	took := stop()
 	for _, err := range errs {
 		if err != nil {
 			return took, err
@@ -214,13 +241,13 @@ func settle(ctx context.Context, db *dbtest.Database) error {
 
 // floor copies the store's rows into empty tables of the same form in the
 // fastest way, and returns how long the writing took.
-func floor(ctx context.Context, db *dbtest.Database, store *sqlstore.Store, work string) (time.Duration, error) {
+func floor(ctx context.Context, db *dbtest.Database, work string) (cost, error) {
 	other := *db
 	other.Prefix = "floor_" + db.Prefix
 	if db.Dialect == sqlstore.SQLite {
 		o, err := db.OpenAt(filepath.Join(work, "floor.db"))
 		if err != nil {
-			return 0, err
+			return cost{}, err
 		}
 		defer o.DB.Close()
 		o.Prefix = other.Prefix
@@ -229,10 +256,10 @@ func floor(ctx context.Context, db *dbtest.Database, store *sqlstore.Store, work
 	defer other.DropAll()
 	empty, err := sqlstore.New(other.DB, db.Dialect, sqlstore.WithTablePrefix(other.Prefix))
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	if err := empty.Migrate(ctx); err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	from, to := db.Prefix+"contacts", other.Prefix+"contacts"
 	switch db.Dialect {
@@ -247,15 +274,15 @@ func floor(ctx context.Context, db *dbtest.Database, store *sqlstore.Store, work
 
 // insertRows is SQLite's floor: one prepared insert a row, in transactions of a
 // batch. Reading the rows is not counted.
-func insertRows(ctx context.Context, from *sql.DB, fromTable string, to *sql.DB, toTable string) (took time.Duration, err error) {
+func insertRows(ctx context.Context, from *sql.DB, fromTable string, to *sql.DB, toTable string) (took cost, err error) {
 	rows, err := from.QueryContext(ctx, "SELECT * FROM "+fromTable)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	defer rows.Close()
 	names, err := rows.Columns()
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	insert := "INSERT INTO " + toTable + " VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
 	for {
@@ -267,18 +294,18 @@ func insertRows(ctx context.Context, from *sql.DB, fromTable string, to *sql.DB,
 				into[i] = &row[i]
 			}
 			if err := rows.Scan(into...); err != nil {
-				return 0, err
+				return cost{}, err
 			}
 			cells = append(cells, row)
 		}
 		if len(cells) == 0 {
 			return took, rows.Err()
 		}
-		start := time.Now()
+		stop := stopwatch()
 		if err := insertBatch(ctx, to, insert, cells); err != nil {
-			return 0, err
+			return cost{}, err
 		}
-		took += time.Since(start)
+		took = took.add(stop())
 	}
 }
 

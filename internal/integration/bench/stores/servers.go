@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -17,18 +16,18 @@ import (
 
 // copyRows is PostgreSQL's floor: COPY from a file that the client reads. The
 // driver is pgx whatever the store was measured with.
-func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (time.Duration, error) {
+func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (cost, error) {
 	db, err := sql.Open("pgx", os.Getenv("SHOPIFYSYNC_POSTGRES_DSN"))
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	defer db.Close()
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	defer conn.Close()
-	var took time.Duration
+	var took cost
 	err = conn.Raw(func(c any) error {
 		pg := c.(*stdlib.Conn).Conn().PgConn()
 		name := filepath.Join(work, "rows")
@@ -43,26 +42,26 @@ func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (time.Durat
 			return err
 		}
 		defer f.Close()
-		start := time.Now()
+		stop := stopwatch()
 		_, err = pg.CopyFrom(ctx, f, "COPY "+to+" FROM STDIN")
-		took = time.Since(start)
+		took = stop()
 		return err
 	})
 	return took, err
 }
 
 // loadRows is MariaDB's floor: LOAD DATA from a file that the client reads.
-func loadRows(ctx context.Context, db *sql.DB, from, to, work string) (time.Duration, error) {
+func loadRows(ctx context.Context, db *sql.DB, from, to, work string) (cost, error) {
 	name := filepath.Join(work, "rows")
 	err := writeFile(name, func(w io.Writer) error { return dumpRows(ctx, db, from, w) })
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	mysqldriver.RegisterLocalFile(name)
 	defer mysqldriver.DeregisterLocalFile(name)
-	start := time.Now()
+	stop := stopwatch()
 	_, err = db.ExecContext(ctx, "LOAD DATA LOCAL INFILE '"+name+"' INTO TABLE "+to+" CHARACTER SET utf8mb4")
-	return time.Since(start), err
+	return stop(), err
 }
 
 // dumpRows writes rows in LOAD DATA's default format.
