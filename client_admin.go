@@ -246,7 +246,7 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 		return nil, nil, time.Time{}, err
 	}
 	if len(resp.Nodes) != len(ids) {
-		return nil, nil, time.Time{}, &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("Shopify answered for another number of ids than was asked: try again")}
+		return nil, nil, time.Time{}, &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("the answer is for another number of ids than was asked: try again")}
 	}
 	for i, node := range resp.Nodes {
 		switch n := node.(type) {
@@ -432,7 +432,7 @@ func (a *admin) bulkQuery() string {
 }
 
 // errBulkBusy: Shopify takes no further bulk operation at the moment.
-var errBulkBusy = errors.New("Shopify runs no further bulk operation at the moment")
+var errBulkBusy = errors.New("no further bulk operation is taken by Shopify at the moment")
 
 // startBulk starts the bulk operation. If Shopify's answer was lost, it looks
 // whether the operation runs after all.

@@ -17,7 +17,7 @@ var (
 	// ErrInvalidConnection: a field of the connection is missing or malformed.
 	ErrInvalidConnection = errors.New("the connection is not usable")
 	// ErrUnauthorized: Shopify refused the token (401), or did not give one.
-	ErrUnauthorized = errors.New("Shopify refused the credentials: check the access token, or the client ID and secret, and that the app is still installed; then reauthorise")
+	ErrUnauthorized = errors.New("the credentials were refused by Shopify: check the access token, or the client ID and secret, and that the app is still installed; then reauthorise")
 	// ErrAppNotInstalled: the app behind the client credentials is not installed on this store.
 	ErrAppNotInstalled = errors.New("the app is not installed on this store: install it from the Dev Dashboard, then connect again")
 	// ErrOtherOrganization: client credentials work only inside one Shopify organisation.
@@ -25,19 +25,19 @@ var (
 	// ErrScopeMissing: the token lacks a scope; [MissingScopesError] lists them.
 	ErrScopeMissing = errors.New("the app lacks an access scope: grant read_customers, reinstall the app and connect again")
 	// ErrProtectedData: Shopify refuses customers' personal data to this app.
-	ErrProtectedData = errors.New("Shopify does not let this app read customers' personal data on this plan: use a Dev Dashboard app (client ID and secret, no token)")
+	ErrProtectedData = errors.New("customers' personal data is not shown to this app on this plan: use a Dev Dashboard app (client ID and secret, no token)")
 	// ErrShopNotFound: no store answers under that name.
 	ErrShopNotFound = errors.New("no Shopify store has this name: check the spelling of {store_name}.myshopify.com in the Shopify admin under Settings, Domains")
 	// ErrShopMoved: the store answers under another name, or another store does.
 	ErrShopMoved = errors.New("this store now answers under another myshopify.com name: edit the connection to the new name")
 	// ErrShopFrozen: 402, the merchant has not paid Shopify.
-	ErrShopFrozen = errors.New("Shopify has frozen this store for an unpaid bill: nothing is lost; sync again when the merchant has settled it")
+	ErrShopFrozen = errors.New("the store is frozen by Shopify for an unpaid bill: nothing is lost; sync again when the merchant has settled it")
 	// ErrShopLocked: 423, Shopify locked the store.
-	ErrShopLocked = errors.New("Shopify has locked this store: nothing is lost; the merchant must ask Shopify's support")
+	ErrShopLocked = errors.New("the store is locked by Shopify: nothing is lost; the merchant must ask Shopify's support")
 	// ErrThrottled: Shopify's rate limit held on for longer than the retries; see [RetryAfter].
-	ErrThrottled = errors.New("Shopify's rate limit was reached and did not clear in time: try again later")
+	ErrThrottled = errors.New("the rate limit of Shopify was reached and did not clear in time: try again later")
 	// ErrUnavailable: Shopify did not answer, or answered with an error of its own (5xx), for longer than the retries.
-	ErrUnavailable = errors.New("Shopify could not be reached or failed: try again later")
+	ErrUnavailable = errors.New("no usable answer from Shopify, or an error of its own: try again later")
 	// ErrSyncInProgress: another run holds this connection's lease.
 	ErrSyncInProgress = errors.New("a sync of this connection is already running: wait for it, or for its lease to expire")
 	// ErrIncomplete: the run could not prove that it saw every customer. Rows

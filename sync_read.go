@@ -333,7 +333,9 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		return fmt.Errorf("%w: its address is not one of Shopify's known hosts", errBulkUnusable)
 	}
 	r.meter.phase(PhaseBulk)
-	file, err := bulk.Open(ctx, bulk.OpenParams{URL: op.url, HTTPClient: r.s.httpClient, Logger: r.s.logger})
+	file, err := bulk.Open(ctx, bulk.OpenParams{
+		URL: op.url, HTTPClient: r.s.httpClient, Logger: r.s.logger, MaxBytes: max(op.fileSize, 0),
+	})
 	if err != nil {
 		return bulkError(ctx, err)
 	}
@@ -410,9 +412,14 @@ func (r *run) eachLine(file *bulk.Reader, committed int64, take func([]byte) (bo
 		objects++
 		root := true
 		if file.Offset() <= committed {
-			object, _ := bulk.DecodeID(line)
-			if root = !object.Child; object.CustomerID != 0 {
-				r.seen.Add(object.CustomerID)
+			object, idErr := bulk.DecodeID(line)
+			id := object.CustomerID
+			var bad *bulk.LineError
+			if errors.As(idErr, &bad) {
+				id = bad.CustomerID
+			}
+			if root = !object.Child; id != 0 {
+				r.seen.Add(id)
 			}
 		} else if root, err = take(line); err != nil {
 			return objects, roots, err

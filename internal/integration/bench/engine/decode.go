@@ -21,7 +21,7 @@ var benchmarkLine = regexp.MustCompile(`(?m)^` + decodeBenchmark + `/(\S+?)(?:-\
 // measureDecode compares one core's way from a line of a bulk file to a
 // contact with encoding/json's.
 func measureDecode(ctx context.Context) error {
-	times := make(map[string][]time.Duration)
+	laps := make(map[string][]lap)
 	allocations := make(map[string]string)
 	for range *rounds {
 		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+decodeBenchmark+"$", "-cpu", "1", ".")
@@ -35,19 +35,19 @@ func measureDecode(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			times[m[1]] = append(times[m[1]], time.Duration(ns))
+			laps[m[1]] = append(laps[m[1]], lap{wall: time.Duration(ns)})
 			allocations[m[1]] = m[3]
 		}
 	}
-	library, peer := times["library"], times["encoding-json"]
+	library, peer := laps["library"], laps["encoding-json"]
 	if len(library) != *rounds || len(peer) != *rounds {
 		return fmt.Errorf("%s did not print what it used to", decodeBenchmark)
 	}
 	fmt.Printf("From a line of a bulk file to a contact, one core, %d rounds\n", *rounds)
 	line := func(what, name string, ratio float64) {
-		fmt.Printf("  %-28s %8.2f µs  %3s allocations  %5.2f x\n", what, float64(median(times[name]).Nanoseconds())/1000, allocations[name], ratio)
+		fmt.Printf("  %-28s %8.2f µs  %3s allocations  %5.2f x\n", what, 1e6*medianOf(laps[name], wall), allocations[name], ratio)
 	}
 	line("encoding/json, same mapping", "encoding-json", 1)
-	line("the library", "library", medianRatio(library, peer))
+	line("the library", "library", medianRatio(library, peer, wall))
 	return nil
 }

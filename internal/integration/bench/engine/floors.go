@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
 	"github.com/omnichat/shopifysync/internal/bulk"
@@ -15,23 +14,23 @@ import (
 )
 
 // readLines reads the bulk file as a run does and gives each line to take.
-func (w *world) readLines(ctx context.Context, take func(line []byte) error) (time.Duration, error) {
-	start := time.Now()
+func (w *world) readLines(ctx context.Context, take func(line []byte) error) (lap, error) {
+	watch := startWatch()
 	file, err := bulk.Open(ctx, bulk.OpenParams{URL: "https://" + fileHost + "/file", HTTPClient: w.client()})
 	if err != nil {
-		return 0, err
+		return lap{}, err
 	}
 	defer file.Close()
 	for {
 		line, err := file.Next()
 		if errors.Is(err, io.EOF) {
-			return time.Since(start), nil
+			return watch.lap(), nil
 		}
 		if err == nil {
 			err = take(line)
 		}
 		if err != nil {
-			return 0, err
+			return lap{}, err
 		}
 	}
 }
@@ -52,45 +51,45 @@ func decodeByJSON(line []byte) error {
 // insertRows copies the contacts of one SQLite database into the empty, indexed
 // table of another by plain prepared inserts in one transaction: the least that
 // a first load costs. Reading the rows is not counted.
-func insertRows(ctx context.Context, from, to *sql.DB) (took time.Duration, err error) {
+func insertRows(ctx context.Context, from, to *sql.DB) (took lap, err error) {
 	const table = sqlstore.DefaultTablePrefix + "contacts"
 	rows, err := from.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY connection_id, customer_id")
 	if err != nil {
-		return 0, err
+		return took, err
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
-		return 0, err
+		return took, err
 	}
-	start := time.Now()
+	watch := startWatch()
 	tx, err := to.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, err
+		return took, err
 	}
 	defer tx.Rollback()
 	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
 	if err != nil {
-		return 0, err
+		return took, err
 	}
 	defer insert.Close()
-	took = time.Since(start)
+	took = watch.lap()
 	for {
 		chunk, err := nextRows(rows, len(columns), 5000)
 		if err != nil {
-			return 0, err
+			return took, err
 		}
-		start = time.Now()
+		watch = startWatch()
 		if len(chunk) == 0 {
 			err := tx.Commit()
-			return took + time.Since(start), err
+			return took.plus(watch.lap()), err
 		}
 		for _, row := range chunk {
 			if _, err := insert.ExecContext(ctx, row...); err != nil {
-				return 0, err
+				return took, err
 			}
 		}
-		took += time.Since(start)
+		took = took.plus(watch.lap())
 	}
 }
 

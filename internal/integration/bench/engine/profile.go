@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
@@ -9,28 +10,25 @@ import (
 )
 
 // startProfile records where the processor's time goes, if -profile asks for
-// it; stop ends that and writes which code allocated.
-func startProfile(what string) (stop func() error, err error) {
+// it; stop ends that and writes which code allocated so far.
+func startProfile(what string) (stop func() error) {
 	if *profile == "" {
-		return func() error { return nil }, nil
-	}
-	if err := os.MkdirAll(*profile, 0o755); err != nil {
-		return nil, err
+		return func() error { return nil }
 	}
 	base := filepath.Join(*profile, strings.NewReplacer(" ", "-", ",", "", "%", "percent").Replace(what))
 	f, err := os.Create(base + ".cpu.prof")
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
 	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err != nil {
+		log.Fatal(err)
 	}
 	return func() error {
 		pprof.StopCPUProfile()
-		heap, err := os.Create(base + ".heap.prof")
+		allocations, err := os.Create(base + ".allocs.prof")
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}
-		return errors.Join(pprof.Lookup("allocs").WriteTo(heap, 0), heap.Close(), f.Close())
-	}, nil
+		return errors.Join(pprof.Lookup("allocs").WriteTo(allocations, 0), allocations.Close(), f.Close())
+	}
 }

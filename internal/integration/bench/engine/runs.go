@@ -8,149 +8,182 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/sqlstore"
 	_ "modernc.org/sqlite" // driver
 )
 
-// times are what one round measured.
-type times map[string]time.Duration
-
 const (
 	readFloor   = "read the file's lines"
-	decodeFloor = "read and decode them"
-	jsonPeer    = "read and decode by encoding/json"
+	decodeFloor = "read and decode"
+	jsonPeer    = "read and decode, encoding/json"
 	insertFloor = "plain inserts of the same rows"
+
+	intoMemory, unchangedMemory, changedMemory = "first run, memory", "nothing changed, memory", "1 % changed, memory"
+	intoSQLite, unchangedSQLite, changedSQLite = "first run, SQLite", "nothing changed, SQLite", "1 % changed, SQLite"
 )
 
 // measureRuns compares full runs with reading, decoding and inserting alone.
 func measureRuns(ctx context.Context) error {
-	taken := make(map[string][]time.Duration)
+	taken := make(map[string][]lap)
 	var written []int64
 	for i := range *rounds {
-		round, wal, err := measureRound(ctx)
-		if err != nil {
+		r := round{taken: make(map[string]lap)}
+		if err := errors.Join(r.floors(ctx), r.memory(ctx), r.sqlite(ctx)); err != nil {
 			return err
 		}
-		for what, d := range round {
-			taken[what] = append(taken[what], d)
+		for what, l := range r.taken {
+			taken[what] = append(taken[what], l)
 		}
-		written = append(written, wal)
-		if *rounds > 1 {
-			fmt.Fprintf(os.Stderr, "round %d of %d done\n", i+1, *rounds)
-		}
+		written = append(written, r.written)
+		fmt.Fprintf(os.Stderr, "round %d of %d done\n", i+1, *rounds)
 	}
-	fmt.Printf("Full runs of %d customers, from the moment the bulk file is ready, %d rounds\n", *customers, *rounds)
-	fmt.Printf("  %-40s %9s  %12s  %s\n", "", "seconds", "customers/s", "ratio")
-	line := func(what, against string) {
-		d, ratio := median(taken[what]), ""
-		if against != "" {
-			ratio = fmt.Sprintf("%5.2f x %q", medianRatio(taken[what], taken[against]), against)
-		}
-		fmt.Printf("  %-40s %9.3f  %12.0f  %s\n", what, d.Seconds(), float64(*customers)/d.Seconds(), ratio)
+	fmt.Printf("Full runs of %d customers, from the moment the bulk file is ready (medians of %d rounds)\n", *customers, *rounds)
+	fmt.Printf("  %-32s %9s %11s %12s\n", "", "seconds", "processor s", "customers/s")
+	for _, what := range []string{
+		readFloor, decodeFloor, jsonPeer, insertFloor,
+		intoMemory, unchangedMemory, changedMemory, intoSQLite, unchangedSQLite, changedSQLite,
+	} {
+		seconds := medianOf(taken[what], wall)
+		fmt.Printf("  %-32s %9.3f %11.3f %12.0f\n", what, seconds, medianOf(taken[what], processor), float64(*customers)/seconds)
 	}
-	line(readFloor, decodeFloor)
-	line(decodeFloor, "")
-	line(jsonPeer, decodeFloor)
-	for _, kind := range []string{"memory", "sqlite"} {
-		first := "first run into " + kind
-		line(first, decodeFloor)
-		if kind == "sqlite" {
-			line(insertFloor, "")
-			line(first, insertFloor)
-		}
-		line("nothing changed, "+kind, first)
-		line("nothing changed, "+kind, decodeFloor)
-		line("1 % changed, "+kind, first)
+	fmt.Printf("\n  %-32s   %-32s %7s %11s\n", "ratio of", "to", "seconds", "processor s")
+	for _, pair := range [][2]string{
+		{readFloor, decodeFloor}, {jsonPeer, decodeFloor},
+		{intoMemory, decodeFloor}, {unchangedMemory, decodeFloor}, {unchangedMemory, intoMemory}, {changedMemory, intoMemory},
+		{intoSQLite, insertFloor}, {unchangedSQLite, decodeFloor}, {unchangedSQLite, intoSQLite}, {changedSQLite, intoSQLite},
+	} {
+		a, b := taken[pair[0]], taken[pair[1]]
+		fmt.Printf("  %-32s / %-32s %7.2f %11.2f\n", pair[0], pair[1], medianRatio(a, b, wall), medianRatio(a, b, processor))
 	}
-	fmt.Printf("  written to SQLite's log by the run with nothing changed: %d bytes\n", median(written))
+	fmt.Printf("\n  The run with nothing changed wrote %d bytes into SQLite's log, its own record included.\n", median(written))
 	return nil
 }
 
-// measureRound takes every time once. wal is how much a run without changes
-// wrote.
-func measureRound(ctx context.Context) (taken times, wal int64, err error) {
-	dir, err := os.MkdirTemp("", "engine")
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w := newWorld(dir, *customers)
-	defer w.close()
-	if err := w.writeFile(ctx); err != nil {
-		return nil, 0, err
-	}
-	db, contacts, err := openSQLite(ctx, filepath.Join(dir, "contacts.db"))
-	if err != nil {
-		return nil, 0, err
-	}
-	defer db.Close()
-	taken = make(times)
-	stores := []struct {
-		kind string
-		store
-	}{{"memory", shopifysync.NewMemoryStore()}, {"sqlite", contacts}}
+// A round takes every time once.
+type round struct {
+	taken   map[string]lap
+	written int64 // into SQLite's log by the run with nothing changed
+}
 
-	for _, s := range stores {
-		if err := w.measureRun(ctx, taken, "first run into "+s.kind, s.store, outcome{created: int64(*customers)}); err != nil {
-			return nil, 0, err
-		}
-	}
-	if err := w.measureFloors(ctx, taken, dir, db); err != nil {
-		return nil, 0, err
-	}
-	for _, s := range stores {
-		if s.kind == "sqlite" {
-			if err := emptyLog(ctx, db); err != nil {
-				return nil, 0, err
+// floors reads and decodes the bulk file.
+func (r *round) floors(ctx context.Context) error {
+	return inWorld(ctx, func(w *world) (err error) {
+		for what, take := range map[string]func([]byte) error{readFloor: pass, decodeFloor: decode, jsonPeer: decodeByJSON} {
+			runtime.GC()
+			if r.taken[what], err = w.readLines(ctx, take); err != nil {
+				return err
 			}
 		}
-		if err := w.measureRun(ctx, taken, "nothing changed, "+s.kind, s.store, outcome{}); err != nil {
-			return nil, 0, err
+		return nil
+	})
+}
+
+// memory runs into a [shopifysync.MemoryStore].
+func (r *round) memory(ctx context.Context) error {
+	return inWorld(ctx, func(w *world) error {
+		s := shopifysync.NewMemoryStore()
+		if err := r.run(ctx, w, intoMemory, s, outcome{created: int64(*customers)}); err != nil {
+			return err
 		}
-	}
-	info, err := os.Stat(filepath.Join(dir, "contacts.db-wal"))
-	if err != nil {
-		return nil, 0, err
-	}
+		if err := r.run(ctx, w, unchangedMemory, s, outcome{}); err != nil {
+			return err
+		}
+		return r.runChanged(ctx, w, changedMemory, s)
+	})
+}
+
+// sqlite runs into a new SQLite database and copies its rows into another one.
+func (r *round) sqlite(ctx context.Context) error {
+	return inWorld(ctx, func(w *world) error {
+		file := filepath.Join(w.dir, "contacts.db")
+		db, s, err := openSQLite(ctx, file)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		if err := r.run(ctx, w, intoSQLite, s, outcome{created: int64(*customers)}); err != nil {
+			return err
+		}
+		if err := emptyLog(ctx, db); err != nil {
+			return err
+		}
+		if err := r.run(ctx, w, unchangedSQLite, s, outcome{}); err != nil {
+			return err
+		}
+		log, err := os.Stat(file + "-wal")
+		if err != nil {
+			return err
+		}
+		r.written = log.Size()
+		if err := r.runChanged(ctx, w, changedSQLite, s); err != nil {
+			return err
+		}
+		bare, _, err := openSQLite(ctx, filepath.Join(w.dir, "floor.db"))
+		if err != nil {
+			return err
+		}
+		defer bare.Close()
+		runtime.GC()
+		r.taken[insertFloor], err = insertRows(ctx, db, bare)
+		return err
+	})
+}
+
+// runChanged measures a run after a change of one customer in a hundred.
+func (r *round) runChanged(ctx context.Context, w *world, what string, s store) error {
 	changed, err := w.changeOneInAHundred()
 	if err == nil {
 		err = w.writeFile(ctx)
 	}
 	if err != nil {
-		return nil, 0, err
-	}
-	for _, s := range stores {
-		if err := w.measureRun(ctx, taken, "1 % changed, "+s.kind, s.store, outcome{updated: changed}); err != nil {
-			return nil, 0, err
-		}
-	}
-	return taken, info.Size(), nil
-}
-
-func (w *world) measureFloors(ctx context.Context, taken times, dir string, from *sql.DB) (err error) {
-	for what, take := range map[string]func([]byte) error{readFloor: pass, decodeFloor: decode, jsonPeer: decodeByJSON} {
-		runtime.GC()
-		if taken[what], err = w.readLines(ctx, take); err != nil {
-			return err
-		}
-	}
-	to, _, err := openSQLite(ctx, filepath.Join(dir, "floor.db"))
-	if err != nil {
 		return err
 	}
-	defer to.Close()
-	runtime.GC()
-	taken[insertFloor], err = insertRows(ctx, from, to)
-	return err
+	return r.run(ctx, w, what, s, outcome{updated: changed})
 }
+
+// outcome is how many contacts a run must create and update; those that the
+// generator made as redacted are left out.
+type outcome struct{ created, updated int64 }
 
 // A store is all that a run needs.
 type store interface {
 	shopifysync.ContactStore
 	shopifysync.StateStore
+}
+
+// run measures a full run, from the moment at which the bulk file is ready
+// until the run has ended.
+func (r *round) run(ctx context.Context, w *world, what string, s store, want outcome) error {
+	slowPages(w.store)
+	syncer, err := shopifysync.New(s, shopifysync.StaticConnections(connection()),
+		shopifysync.WithHTTPClient(w.client()), shopifysync.WithBulkThreshold(1))
+	if err != nil {
+		return err
+	}
+	runtime.GC()
+	var watch stopwatch
+	stop := func() error { return nil }
+	report, err := syncer.Sync(ctx, shopifysync.SyncParams{Connection: connectionID, OnProgress: func(p shopifysync.Progress) {
+		if watch.wall.IsZero() && p.Phase == shopifysync.PhaseBulk {
+			stop = startProfile(what)
+			watch = startWatch()
+		}
+	}})
+	r.taken[what] = watch.lap()
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
+	redacted := report.Skipped["redacted"]
+	switch {
+	case watch.wall.IsZero() || !report.Complete || report.Seen != int64(*customers):
+		return fmt.Errorf("%s: the run was not a complete one by bulk: %+v", what, *report)
+	case report.Created > want.created || report.Created < want.created-redacted,
+		report.Updated > want.updated || report.Updated < want.updated-redacted:
+		return fmt.Errorf("%s: created %d, updated %d, want %+v", what, report.Created, report.Updated, want)
+	}
+	return nil
 }
 
 // openSQLite opens a new database with the tables in it.
@@ -177,43 +210,4 @@ func emptyLog(ctx context.Context, db *sql.DB) error {
 		err = errors.New("SQLite's log could not be emptied")
 	}
 	return err
-}
-
-// outcome is how many contacts a run must create and update; those that the
-// generator made as redacted are left out.
-type outcome struct{ created, updated int64 }
-
-// measureRun runs a sync and takes the time from the moment at which the bulk
-// file is ready until the run has ended.
-func (w *world) measureRun(ctx context.Context, taken times, what string, s store, want outcome) error {
-	slowPages(w.store)
-	syncer, err := shopifysync.New(s, shopifysync.StaticConnections(connection()),
-		shopifysync.WithHTTPClient(w.client()), shopifysync.WithBulkThreshold(1))
-	if err != nil {
-		return err
-	}
-	runtime.GC()
-	stop, err := startProfile(what)
-	if err != nil {
-		return err
-	}
-	var ready time.Time
-	report, err := syncer.Sync(ctx, shopifysync.SyncParams{Connection: connectionID, OnProgress: func(p shopifysync.Progress) {
-		if ready.IsZero() && p.Phase == shopifysync.PhaseBulk {
-			ready = time.Now()
-		}
-	}})
-	taken[what] = time.Since(ready)
-	if err := errors.Join(err, stop()); err != nil {
-		return err
-	}
-	redacted := report.Skipped["redacted"]
-	switch {
-	case ready.IsZero() || !report.Complete || report.Seen != int64(*customers):
-		return fmt.Errorf("%s: the run was not a complete one by bulk: %+v", what, *report)
-	case report.Created > want.created || report.Created < want.created-redacted,
-		report.Updated > want.updated || report.Updated < want.updated-redacted:
-		return fmt.Errorf("%s: created %d, updated %d, want %+v", what, report.Created, report.Updated, want)
-	}
-	return nil
 }

@@ -55,15 +55,25 @@ func connection() shopifysync.Connection {
 type world struct {
 	server *shopifytest.Server
 	store  *shopifytest.Store
+	dir    string
 	file   string
 }
 
-func newWorld(dir string, customers int) *world {
+// inWorld runs f with a new store and its bulk file.
+func inWorld(ctx context.Context, f func(*world) error) (err error) {
+	dir, err := os.MkdirTemp("", "engine")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	server := shopifytest.NewServer()
-	return &world{server: server, store: openShop(server, customers), file: filepath.Join(dir, "bulk.jsonl")}
+	defer server.Close()
+	w := &world{server: server, store: openShop(server, *customers), dir: dir, file: filepath.Join(dir, "bulk.jsonl")}
+	if err := w.writeFile(ctx); err != nil {
+		return err
+	}
+	return f(w)
 }
-
-func (w *world) close() { w.server.Close() }
 
 // client reaches the fake store, and takes bulk files from the disk.
 func (w *world) client() *http.Client {
