@@ -221,6 +221,18 @@ func TestMemoryStoreLeaseExpires(t *testing.T) {
 	})
 }
 
+func TestMemoryStoreContactsOnce(t *testing.T) {
+	store := NewMemoryStore()
+	want := []Contact{live("a", 1, 1)}
+	if _, err := store.UpsertContacts(t.Context(), UpsertContactsParams{Connection: "c", Contacts: want}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := store.Contacts(t.Context(), ContactsParams{Connection: "c", IDs: []CustomerID{1, 2, 1}})
+	if d := cmp.Diff(want, got.Contacts); err != nil || d != "" {
+		t.Errorf("an id asked for twice: %v; contacts (-want +got):\n%s", err, d)
+	}
+}
+
 func TestMemoryStoreForgetsClearedMarks(t *testing.T) {
 	store := NewMemoryStore()
 	for i := range 1000 {

@@ -410,7 +410,7 @@ func (r *run) eachLine(file *bulk.Reader, committed int64, take func([]byte) (bo
 			return objects, roots, fmt.Errorf("%w: its last line is cut", errBulkUnusable)
 		}
 		objects++
-		root := true
+		var root bool
 		if file.Offset() <= committed {
 			object, idErr := bulk.DecodeID(line)
 			id := object.CustomerID

@@ -200,6 +200,16 @@ func TestPagesBackwards(t *testing.T) {
 	if at(data, "customers", "nodes", 0, "id") != all[5] || at(data, "customers", "pageInfo", "hasNextPage") != true {
 		t.Errorf("%v", data)
 	}
+	data = app.data(`{ first: customers(first: 3) { pageInfo { endCursor } } }`, nil)
+	data = app.data(`query($a: String, $b: String) { customers(first: 10, after: $a, before: $b) { nodes { id } } }`,
+		map[string]any{"a": at(data, "first", "pageInfo", "endCursor"), "b": cursor})
+	got = nil
+	for _, n := range list(at(data, "customers", "nodes")) {
+		got = append(got, text(at(n, "id")))
+	}
+	if diff := cmp.Diff(all[3:7], got); diff != "" {
+		t.Errorf("between two cursors:\n%s", diff)
+	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -94,15 +94,15 @@ func TestBulkLifecycle(t *testing.T) {
 		if status != 200 || header.Get("Content-Length") != text(done["fileSize"]) || strings.Count(body, "\n") != 1000 || !strings.HasSuffix(body, "}\n") {
 			t.Errorf("status %d, length %s of %v, %d lines", status, header.Get("Content-Length"), done["fileSize"], strings.Count(body, "\n"))
 		}
+		if status, _, body := app.fetch(strings.Replace(url, "Signature=", "Signature=x", 1)); status != 403 || !strings.Contains(body, "SignatureDoesNotMatch") {
+			t.Errorf("mangled: %d", status)
+		}
 		time.Sleep(7*24*time.Hour + time.Second)
 		if expired := app.poll(id); expired["status"] != "EXPIRED" || expired["url"] != nil {
 			t.Errorf("%v", expired)
 		}
 		if status, header, body := app.fetch(url); status != 403 || !strings.Contains(header.Get("Content-Type"), "xml") || !strings.Contains(body, "<Code>ExpiredToken</Code>") {
 			t.Errorf("expired: %d %s", status, body)
-		}
-		if status, _, _ := app.fetch(strings.Replace(url, "Signature=", "Signature=x", 1)); status != 403 {
-			t.Errorf("mangled: %d", status)
 		}
 	})
 }

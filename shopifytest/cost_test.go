@@ -93,6 +93,10 @@ func TestThrottling(t *testing.T) {
 		if got := app.do(query, nil); got.left() != number("17") {
 			t.Errorf("full again: %v", got.Extensions)
 		}
+		// What was asked for and not used is given back.
+		if got := app.do(`{ customers(first: 250, query: "id:1") { nodes { id } } }`, nil); got.left() != number("15") {
+			t.Errorf("given back: %v", got.Extensions)
+		}
 		store.Drain(10)
 		store.Configure(func(c *shopifytest.StoreConfig) { c.Throttle429 = true })
 		if got := app.do(query, nil); got.Status != 429 || got.Header.Get("Retry-After") != "1.0" || got.code() != "THROTTLED" {

@@ -40,6 +40,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.got = append(r.got, received{time.Now(), request.Header, request.Host, request.URL.Path, string(body)})
 	r.mu.Unlock()
 	if r.status != nil {
+		w.Header().Set("Location", "/elsewhere") // which no delivery may follow
 		w.WriteHeader(r.status(n))
 	}
 }
@@ -440,6 +441,26 @@ func TestSubscriptionIsDeletedAfterFailures(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One event that the receiver cannot digest does not cost the subscription.
+func TestSubscriptionOutlivesOneBadEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hook := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); string(body) == `{"id":1}` {
+				w.WriteHeader(500)
+			}
+		})
+		_, store, app := start(t, shopifytest.StoreConfig{}, shopifytest.WithWebhookHandler(hook))
+		app.subscribe("CUSTOMERS_UPDATE", hookURL, "id")
+		check(t, store.Notify("customers/update", 1))
+		time.Sleep(time.Minute)
+		check(t, store.Notify("customers/update", 2))
+		time.Sleep(5 * time.Hour)
+		if len(store.Subscriptions()) != 1 || len(store.Attempts()) != 10 {
+			t.Errorf("%d subscriptions, %d attempts", len(store.Subscriptions()), len(store.Attempts()))
+		}
+	})
 }
 
 func TestReceiverHasFiveSeconds(t *testing.T) {
