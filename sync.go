@@ -64,7 +64,7 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, params: p, conn: conn, began: s.now()}
+	r := &run{s: s, params: p, conn: conn, began: s.now(), pageSize: maxPage}
 	if r.admin, err = s.admin(conn, throttle.Run); err != nil {
 		return nil, err
 	}
@@ -100,6 +100,8 @@ type run struct {
 	record Run        // saved at checkpoints; its Report is the pipeline's to change
 	at     checkpoint // how far it is
 	saved  time.Time
+
+	pageSize int // customers to ask for at once
 
 	seen    idset.Set // every customer counted so far
 	resumed bool      // going on inside a bulk file that another process began

@@ -45,7 +45,7 @@ func (r *run) read(ctx context.Context) error {
 	}
 	r.meter.phase(PhasePages)
 	list := listing{visited: map[string]bool{"": true}}
-	first, listings := maxPage, 1
+	listings := 1
 	for {
 		if ready, err := r.watchBulk(ctx, &watch); err != nil {
 			return err
@@ -63,11 +63,8 @@ func (r *run) read(ctx context.Context) error {
 			}
 			r.meter.phase(PhasePages)
 		}
-		page, err := r.admin.page(ctx, first, list.cursor)
+		page, err := r.page(ctx, list.cursor)
 		switch {
-		case isKind(err, shopify.MaxCost) && first > 1:
-			first = (first + 1) / 2
-			continue
 		case isKind(err, shopify.InvalidQuery) && list.cursor != "":
 			// A cursor that Shopify no longer takes: the list is begun anew, and
 			// what was seen already is not counted again.
@@ -77,9 +74,8 @@ func (r *run) read(ctx context.Context) error {
 			list = listing{visited: map[string]bool{"": true}, disorderly: true}
 			continue
 		case err != nil:
-			return r.admin.explainDenied(ctx, err)
+			return err
 		}
-		r.at.Masked |= page.masked
 		if _, err := r.takePage(&list, page); err != nil {
 			return err
 		}
@@ -92,6 +88,22 @@ func (r *run) read(ctx context.Context) error {
 		if err := r.checkpoint(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// page reads a page, a smaller one if Shopify finds it too expensive.
+func (r *run) page(ctx context.Context, cursor string) (observedPage, error) {
+	for {
+		page, err := r.admin.page(ctx, r.pageSize, cursor)
+		if isKind(err, shopify.MaxCost) && r.pageSize > 1 {
+			r.pageSize = (r.pageSize + 1) / 2
+			continue
+		}
+		if err != nil {
+			return page, r.admin.explainDenied(ctx, err)
+		}
+		r.at.Masked |= page.masked
+		return page, nil
 	}
 }
 
@@ -109,9 +121,9 @@ type listing struct {
 func (r *run) readNewest(ctx context.Context) error {
 	list := listing{visited: map[string]bool{"": true}, disorderly: true}
 	for {
-		page, err := r.admin.page(ctx, maxPage, list.cursor)
+		page, err := r.page(ctx, list.cursor)
 		if err != nil {
-			return r.admin.explainDenied(ctx, err)
+			return err
 		}
 		if fresh, err := r.takePage(&list, page); err != nil || fresh == 0 || !page.more {
 			return err

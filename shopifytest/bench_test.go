@@ -1,6 +1,11 @@
 package shopifytest
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -31,5 +36,48 @@ func BenchmarkBulkLines(b *testing.B) {
 			n++
 			return true
 		})
+	}
+}
+
+// BenchmarkPage answers one page of 250 customers.
+func BenchmarkPage(b *testing.B) {
+	srv := NewServer()
+	defer srv.Close()
+	st := srv.AddStore(StoreConfig{Domain: "demo.myshopify.com", BucketSize: 1e12})
+	st.Generate(1_000_000, 1)
+	text, err := os.ReadFile("../internal/adminapi/operations.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var exported struct {
+		Operations []struct{ OperationName, Query string }
+	}
+	if err := json.Unmarshal(text, &exported); err != nil {
+		b.Fatal(err)
+	}
+	var body []byte
+	for _, op := range exported.Operations {
+		if op.OperationName == "CustomersPage" {
+			body, _ = json.Marshal(map[string]any{"query": op.Query, "variables": map[string]any{"first": 250, "sortKey": "ID", "reverse": true}})
+		}
+	}
+	client := srv.Client()
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := http.NewRequest(http.MethodPost, "https://demo.myshopify.com/admin/api/2024-04/graphql.json", bytes.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Shopify-Access-Token", "shpat_test")
+		response, err := client.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, response.Body)
+		if err != nil || n < 100_000 {
+			b.Fatal(n, err)
+		}
+		_ = response.Body.Close()
 	}
 }

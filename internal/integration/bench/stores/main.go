@@ -18,6 +18,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ var (
 	writers  = flag.Int("writers", 2, "writers at once")
 	targets  = flag.String("targets", "sqlite,postgres-pgx,mysql", "what to measure; postgres-pq and mysql-prepared are others")
 	rounds   = flag.Int("rounds", 1, "how often to measure; the best counts")
+	profile  = flag.String("cpuprofile", "", "write a processor profile of the first load to this file")
 	noFloor  = flag.Bool("nofloor", false, "do not measure the floor: for memory figures of the store alone")
 	dir      = flag.String("dir", os.TempDir(), "where SQLite databases and the floor's files go")
 )
@@ -141,9 +143,20 @@ func round(ctx context.Context, target dbtest.Target) (r result, err error) {
 	}
 	resetPeak()
 	at := logPosition(ctx, db)
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return r, err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return r, err
+		}
+	}
 	if r.first, err = load(ctx, store, func(int) int { return 0 }, shopifysync.Created, 100); err != nil {
 		return r, err
 	}
+	pprof.StopCPUProfile()
 	r.firstWritten = logPosition(ctx, db) - at
 	if err := settle(ctx, db); err != nil {
 		return r, err
