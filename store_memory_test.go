@@ -116,6 +116,10 @@ func TestMemoryStoreCalls(t *testing.T) {
 		"a run under another connection's lease": func() error {
 			other := run
 			other.Connection = "other"
+			// A lease of the same epoch, which must not be taken for the one given.
+			if _, err := store.AcquireLease(ctx, AcquireLeaseParams{Connection: "other", Kind: LeaseRun, TTL: time.Minute}); err != nil {
+				t.Fatal(err)
+			}
 			_, err := store.SaveRun(ctx, SaveRunParams{Lease: lease.Lease, Run: other})
 			return err
 		},

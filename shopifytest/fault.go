@@ -133,7 +133,7 @@ func (s *Server) intervene(w http.ResponseWriter, r *http.Request, f *Fault) boo
 		w.WriteHeader(f.Status)
 		_, _ = w.Write([]byte(f.Body))
 	case f.Errors != nil:
-		sendJSON(w, http.StatusOK, graphQLAnswer{Errors: f.Errors})
+		s.sendAnswer(w, http.StatusOK, graphQLAnswer{errors: f.Errors}, nil)
 	default:
 		return false
 	}

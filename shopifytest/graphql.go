@@ -30,11 +30,34 @@ type graphQLRequest struct {
 	OperationName string          `json:"operationName"`
 }
 
-// graphQLAnswer is the body of an answer, in Shopify's order.
+// graphQLAnswer is the body of an answer.
 type graphQLAnswer struct {
-	Data       json.RawMessage `json:"data,omitempty"`
-	Errors     []GraphQLError  `json:"errors,omitempty"`
-	Extensions *extensions     `json:"extensions,omitempty"`
+	data       []byte // JSON; left out when nil
+	errors     []GraphQLError
+	extensions *extensions
+}
+
+// encode writes the body in Shopify's order. The data is JSON already:
+// encoding/json would look at each of its bytes again.
+func (a graphQLAnswer) encode() []byte {
+	body := append(make([]byte, 0, len(a.data)+512), '{')
+	member := func(name string, value []byte) {
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(appendString(body, name, false), ':')
+		body = append(body, value...)
+	}
+	if a.data != nil {
+		member("data", a.data)
+	}
+	if len(a.errors) > 0 {
+		member("errors", mustMarshal(a.errors))
+	}
+	if a.extensions != nil {
+		member("extensions", mustMarshal(a.extensions))
+	}
+	return append(body, '}')
 }
 
 type extensions struct {
@@ -156,7 +179,7 @@ func chooseOperation(doc *ast.QueryDocument, name string) *ast.OperationDefiniti
 
 // run validates, pays for and executes a request.
 func (c *call) run(request graphQLRequest, header http.Header, fault *Fault, entry *logEntry) (graphQLAnswer, int) {
-	refuse := func(errs ...GraphQLError) (graphQLAnswer, int) { return graphQLAnswer{Errors: errs}, http.StatusOK }
+	refuse := func(errs ...GraphQLError) (graphQLAnswer, int) { return graphQLAnswer{errors: errs}, http.StatusOK }
 	if strings.TrimSpace(request.Query) == "" {
 		return refuse(GraphQLError{Message: "No query string was present"})
 	}
@@ -209,10 +232,10 @@ func (c *call) run(request graphQLRequest, header http.Header, fault *Fault, ent
 	left = c.store.refund(float64(requested-actual), c.cfg)
 	report.Actual, report.Throttle.Currently = &actual, int(left)
 	entry.update(func(r *Request) { r.Cost = actual })
-	answer := graphQLAnswer{Data: data, Errors: x.errors, Extensions: &extensions{Cost: report}}
+	answer := graphQLAnswer{data: data, errors: x.errors, extensions: &extensions{Cost: report}}
 	for _, note := range x.search {
 		if len(note.Warnings) > 0 || header.Get("Shopify-Search-Query-Debug") == "1" {
-			answer.Extensions.Search = append(answer.Extensions.Search, note)
+			answer.extensions.Search = append(answer.extensions.Search, note)
 		}
 	}
 	return answer, http.StatusOK
@@ -224,18 +247,15 @@ func (c *call) throttled(report *costReport) (graphQLAnswer, int) {
 		status = http.StatusTooManyRequests
 	}
 	return graphQLAnswer{
-		Errors: []GraphQLError{{
-			Message:    "Throttled",
-			Extensions: map[string]any{"code": "THROTTLED", "documentation": rateLimitsPage},
-		}},
-		Extensions: &extensions{Cost: report},
+		errors:     ThrottledErrors(),
+		extensions: &extensions{Cost: report},
 	}, status
 }
 
 // retryAfter is when the bucket has the points that were asked for, in
 // seconds.
 func (c *call) retryAfter(answer graphQLAnswer) string {
-	report := answer.Extensions.Cost
+	report := answer.extensions.Cost
 	missing := float64(report.Requested - report.Throttle.Currently)
 	seconds := max(1, int(missing/c.cfg.RestoreRate)+1)
 	return strconv.Itoa(seconds) + ".0"
@@ -281,13 +301,7 @@ func (st *Store) Drain(points float64) {
 }
 
 func (s *Server) sendAnswer(w http.ResponseWriter, status int, answer graphQLAnswer, fault *Fault) {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(answer); err != nil {
-		panic("shopifytest: " + err.Error())
-	}
-	b := fault.rewrite(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
+	b := fault.rewrite(answer.encode())
 	fault.dropAfter()
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))

@@ -1,6 +1,7 @@
 package shopifytest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,13 +15,20 @@ func sendErrors(w http.ResponseWriter, status int, text string) {
 }
 
 func sendJSON(w http.ResponseWriter, status int, body any) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		panic("shopifytest: " + err.Error())
-	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b)
+	_, _ = w.Write(mustMarshal(body))
+}
+
+// mustMarshal is for values of this package, which JSON can hold.
+func mustMarshal(value any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic("shopifytest: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 func sendHTML(w http.ResponseWriter, status int, title string) {
