@@ -28,7 +28,8 @@ type ContactStore interface {
 	// contact whose Removed is set: only an observation later than
 	// p.ObservedAt brings one back, and none brings back a redacted one. A
 	// contact never seen MUST get a tombstone too, except for [RemovedSkipped].
-	// A tombstone MUST keep nothing personal.
+	// A tombstone MUST keep nothing personal. p.All applies to tombstones, too.
+	// A removal without a reason MUST be an error.
 	RemoveContacts(ctx context.Context, p RemoveContactsParams) (RemoveContactsResult, error)
 
 	// Contacts returns what is stored under the ids, tombstones included, in

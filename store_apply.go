@@ -17,7 +17,7 @@ import (
 //     [Updated] if its content differs and [Unchanged] if not, in which case
 //     only the version advances; see [ContactStore.UpsertContacts] for when
 //     that may be left out;
-//   - that is no newer is [Stale], unless it says what is stored already;
+//   - that is older is [Stale], as is one of the same version and other content;
 //   - of a tombstone is [Created] if it was observed later than the removal,
 //     whatever its UpdatedAt, and Stale otherwise; of a redacted one it is
 //     always Stale.
@@ -31,8 +31,9 @@ import (
 // what is stored; a null attribute clears it.
 //
 // Observations of one customer end alike in whatever order they are applied,
-// provided that masks do not differ among them and that no two with different
-// content bear the same version.
+// provided that they list the same attributes, agree on whether WhatsApp is nil
+// and on what is masked, and that no two with different content bear the same
+// version. The result may share memory with stored.
 func Apply(stored *Contact, in Contact) (Contact, Outcome) {
 	switch {
 	case in.Removed != "":

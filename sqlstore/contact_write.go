@@ -18,7 +18,8 @@ var (
 )
 
 // write stores the changes, which ascend by id, in one transaction. When a row
-// is no longer what was read, nothing is stored and the error is errConflict.
+// is no longer what was read, nothing is stored, and the error is errConflict or
+// a duplicate: retry then decides again.
 //
 // New rows come before changed ones, both by ascending id: two batches then
 // wait for each other in one direction only.
@@ -27,7 +28,6 @@ func (s *Store) write(ctx context.Context, connection shopifysync.ConnectionID, 
 		return nil
 	}
 	var inserts, replaces, advances []any
-	var inserted int64
 	var ids []shopifysync.CustomerID // of rows that exist
 	var was []head
 	for i := range changes {
@@ -42,7 +42,6 @@ func (s *Store) write(ctx context.Context, connection shopifysync.ConnectionID, 
 				inserts = make([]any, 0, len(changes)*len(contactColumns))
 			}
 			inserts = appendCells(inserts, &c.contact, c.hash)
-			inserted++
 		case c.versionOnly:
 			advances = append(advances, int64(c.contact.CustomerID),
 				c.contact.Version.UpdatedAt.UnixMilli(), c.contact.Version.ObservedAt.UnixMilli(), c.hash)
@@ -51,13 +50,9 @@ func (s *Store) write(ctx context.Context, connection shopifysync.ConnectionID, 
 		}
 	}
 	return s.inTransaction(ctx, func(q querier) error {
-		if inserted > 0 {
-			n, err := s.dialect.insert(ctx, q, s, &insertContacts, connection, inserts)
-			switch {
-			case err != nil:
+		if len(inserts) > 0 {
+			if err := s.dialect.insert(ctx, q, s, &insertContacts, connection, inserts); err != nil {
 				return err
-			case n != inserted:
-				return errConflict
 			}
 		}
 		if len(ids) == 0 {
@@ -73,12 +68,12 @@ func (s *Store) write(ctx context.Context, connection shopifysync.ConnectionID, 
 			}
 		}
 		if len(replaces) > 0 {
-			if _, err := s.dialect.insert(ctx, q, s, &replaceContacts, connection, replaces); err != nil {
+			if err := s.dialect.insert(ctx, q, s, &replaceContacts, connection, replaces); err != nil {
 				return err
 			}
 		}
 		if len(advances) > 0 {
-			if _, err := s.dialect.insert(ctx, q, s, &advanceVersions, connection, advances); err != nil {
+			if err := s.dialect.insert(ctx, q, s, &advanceVersions, connection, advances); err != nil {
 				return err
 			}
 		}

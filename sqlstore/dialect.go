@@ -22,10 +22,9 @@ type dialect interface {
 	// then adds: to the arguments, of which they are the last, or to the query.
 	idsIn() string
 	bindIDs(query string, args []any, ids []shopifysync.CustomerID) (string, []any)
-	// insert writes rows, and returns how many of them were inserted if ins
-	// skips or refuses existing ones. Cells are the rows' values, row by row,
-	// without the connection.
-	insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) (int64, error)
+	// insert writes rows. Cells are their values, row by row, without the
+	// connection.
+	insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) error
 	// diagnose tells what kind of error a driver returned, and its code.
 	diagnose(err error) (problem, string)
 	// migrating runs migrate while no other process does, in one transaction
@@ -55,8 +54,8 @@ type transaction interface {
 type insertion struct {
 	table   string // a token such as {contacts}
 	columns []column
-	// update tells what becomes of a row that exists: nil leaves it alone (and
-	// MySQL fails with a duplicate, which is a conflict all the same).
+	// update tells what becomes of a row that exists; nil makes it an error, a
+	// duplicate.
 	update []assignment
 }
 

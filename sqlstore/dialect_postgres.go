@@ -47,49 +47,62 @@ func (postgres) bindIDs(query string, args []any, ids []shopifysync.CustomerID) 
 // insert sends each column as one array in its text form, which every driver
 // passes through, and lets the server unnest them: one statement a batch,
 // always the same one.
-func (p postgres) insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) (int64, error) {
+//
+// A new row is a plain INSERT, for ON CONFLICT DO NOTHING writes a second log
+// record for each.
+func (postgres) insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) error {
 	width := len(ins.columns)
 	args := make([]any, 1, 1+width)
 	args[0] = string(connection)
-	var array []byte
 	for i := range ins.columns {
-		array = append(array[:0], '{')
-		for at := i; at < len(cells); at += width {
-			if at > i {
-				array = append(array, ',')
-			}
-			array = appendElement(array, cells[at])
-		}
-		args = append(args, string(append(array, '}')))
+		args = append(args, arrayLiteral(cells, i, width))
 	}
-	r, err := q.ExecContext(ctx, s.text(ins.postgresTemplate()), args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
+	_, err := q.ExecContext(ctx, s.text(ins.postgresTemplate()), args...)
+	return err
 }
 
-// appendElement appends a value as an element of an array literal
-// (PostgreSQL documentation, section 8.15.6).
-func appendElement(b []byte, v any) []byte {
+// arrayLiteral makes an array of every width-th cell, beginning with the
+// first-th (PostgreSQL documentation, section 8.15.6).
+func arrayLiteral(cells []any, first, width int) string {
+	size := 2
+	for at := first; at < len(cells); at += width {
+		size += 24
+		if t, ok := cells[at].(string); ok {
+			size += len(t) + len(t)/4 // for quotes in JSON
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	b.WriteByte('{')
+	for at := first; at < len(cells); at += width {
+		if at > first {
+			b.WriteByte(',')
+		}
+		writeElement(&b, cells[at])
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+func writeElement(b *strings.Builder, v any) {
 	switch v := v.(type) {
 	case int64:
-		return strconv.AppendInt(b, v, 10)
+		var digits [20]byte
+		b.Write(strconv.AppendInt(digits[:0], v, 10))
 	case string:
-		b = append(b, '"')
-		for {
-			i := strings.IndexAny(v, `"\`)
-			if i < 0 {
-				break
+		b.WriteByte('"')
+		from := 0
+		for i := range len(v) {
+			if v[i] == '"' || v[i] == '\\' {
+				b.WriteString(v[from:i])
+				b.WriteByte('\\')
+				from = i
 			}
-			b = append(b, v[:i]...)
-			b = append(b, '\\', v[i])
-			v = v[i+1:]
 		}
-		b = append(b, v...)
-		return append(b, '"')
+		b.WriteString(v[from:])
+		b.WriteByte('"')
 	default:
-		return append(b, "NULL"...)
+		b.WriteString("NULL")
 	}
 }
 

@@ -76,28 +76,21 @@ func joinIDs(ids []shopifysync.CustomerID) string {
 
 // insert runs one prepared statement a row, which in SQLite is faster than
 // many rows a statement: there is no server to talk to.
-func (sqlite) insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) (int64, error) {
+func (sqlite) insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) error {
 	stmt, err := q.PrepareContext(ctx, s.text(ins.sqliteTemplate()))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer stmt.Close()
-	var inserted int64
 	args := make([]any, 1+len(ins.columns))
 	args[0] = string(connection)
 	for ; len(cells) > 0; cells = cells[len(ins.columns):] {
 		copy(args[1:], cells)
-		r, err := stmt.ExecContext(ctx, args...)
-		if err != nil {
-			return 0, err
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return err
 		}
-		n, err := r.RowsAffected()
-		if err != nil {
-			return 0, err
-		}
-		inserted += n
 	}
-	return inserted, nil
+	return nil
 }
 
 func (ins *insertion) sqliteTemplate() string {
@@ -114,7 +107,7 @@ func (ins *insertion) sqliteTemplate() string {
 // onConflict is the upsert clause of SQLite and PostgreSQL.
 func (ins *insertion) onConflict() string {
 	if len(ins.update) == 0 {
-		return " ON CONFLICT DO NOTHING"
+		return ""
 	}
 	var b strings.Builder
 	b.WriteString(" ON CONFLICT (connection_id, customer_id) DO UPDATE SET ")

@@ -51,8 +51,7 @@ func (s *Store) PutMarks(ctx context.Context, p shopifysync.PutMarksParams) (sho
 			int64(m.Attempts), plainText(m.Reason, 255), m.Floor.UnixMilli(), int64(m.MergedInto))
 	}
 	put := func(q querier) error {
-		_, err := s.dialect.insert(ctx, q, s, &insertMarks, p.Connection, cells)
-		return err
+		return s.dialect.insert(ctx, q, s, &insertMarks, p.Connection, cells)
 	}
 	err := s.retry(ctx, "put marks", func() error {
 		if s.oneStatement(len(marks)) {
