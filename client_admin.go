@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,7 +106,7 @@ func apiError(op string, err error) error {
 	out := &APIError{Op: op, Code: e.Code, StatusCode: e.StatusCode, RequestID: e.RequestID, RetryAfter: e.RetryAfter}
 	switch e.Kind {
 	case shopify.NoToken:
-		out.Err = e.Err
+		out.Err = &hostError{doing: "get an access token", err: e.Err}
 	case shopify.Unauthorized, shopify.BadToken, shopify.WrongClient:
 		out.Err = ErrUnauthorized
 	case shopify.Frozen:
@@ -180,9 +181,11 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 			return observedPage{}, err
 		}
 		masks := pathMasks(meta.FieldErrors, "customers", "nodes")
+		if data.Customers.Nodes != nil {
+			records = make([]observed, len(data.Customers.Nodes))
+		}
 		for i, node := range data.Customers.Nodes {
-			o, _ := a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
-			records = append(records, o)
+			records[i], _ = a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
 		}
 		return a.finishPage(records, masks, data.Customers.PageInfo, meta)
 	}
@@ -190,16 +193,22 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 		return observedPage{}, err
 	}
 	masks := pathMasks(meta.FieldErrors, "customers", "nodes")
-	records = make([]observed, len(resp.Customers.Nodes))
+	if resp.Customers.Nodes != nil {
+		records = make([]observed, len(resp.Customers.Nodes))
+	}
 	for i := range resp.Customers.Nodes {
 		records[i] = observe(&resp.Customers.Nodes[i], a.without|masks[i], meta.ObservedAt)
 	}
 	return a.finishPage(records, masks, resp.Customers.PageInfo, meta)
 }
 
+// finishPage makes a page of its records, which are nil if there was no list.
 func (a *admin) finishPage(records []observed, masks map[int]FieldSet, info adminapi.PageInfo, meta shopify.Meta) (observedPage, error) {
-	if len(meta.SearchWarnings) > 0 {
+	switch {
+	case len(meta.SearchWarnings) > 0:
 		return observedPage{}, fmt.Errorf("%w: Shopify did not understand the list's filter", ErrIncomplete)
+	case records == nil || refusesList(meta.FieldErrors):
+		return observedPage{}, fmt.Errorf("%w: Shopify answered without the list of customers", ErrIncomplete)
 	}
 	p := observedPage{records: records, more: info.HasNextPage}
 	if info.HasNextPage {
@@ -209,6 +218,14 @@ func (a *admin) finishPage(records []observed, masks map[int]FieldSet, info admi
 		p.masked |= m
 	}
 	return p, nil
+}
+
+// refusesList reports whether more than fields of single customers was
+// refused: the list itself, or what tells whether it goes on.
+func refusesList(errs []shopify.FieldError) bool {
+	return slices.ContainsFunc(errs, func(e shopify.FieldError) bool {
+		return len(e.Path) < 3 || e.Path[0] != "customers" || e.Path[1] != "nodes"
+	})
 }
 
 // byID reads customers by their ids, at most maxPage. gone are those that
@@ -237,6 +254,9 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 				continue
 			}
 			o, _ := a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
+			if o.customer.ID != 0 && o.customer.ID != ids[i] {
+				return nil, nil, time.Time{}, otherIDs(meta)
+			}
 			o.customer.ID = ids[i]
 			found = append(found, o)
 		}
@@ -246,7 +266,7 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 		return nil, nil, time.Time{}, err
 	}
 	if len(resp.Nodes) != len(ids) {
-		return nil, nil, time.Time{}, &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("the answer is for another number of ids than was asked: try again")}
+		return nil, nil, time.Time{}, otherIDs(meta)
 	}
 	for i, node := range resp.Nodes {
 		switch n := node.(type) {
@@ -255,20 +275,26 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 				gone = append(gone, ids[i])
 			}
 		case *adminapi.CustomersByIDNodesCustomer:
+			if n.Id != ids[i].GID() {
+				return nil, nil, time.Time{}, otherIDs(meta)
+			}
 			found = append(found, observe(&n.CustomerFields, a.without|masks[i], meta.ObservedAt))
 		}
 	}
 	return found, gone, meta.ObservedAt, nil
 }
 
-// coversNode reports whether an error stands at the i-th node.
+func otherIDs(meta shopify.Meta) error {
+	return &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("the answer is not for the ids that were asked: try again")}
+}
+
+// coversNode reports whether an error stands at the i-th node or below it: a
+// field that is refused but may not be null makes its whole parent null
+// (https://spec.graphql.org/October2021/#sec-Handling-Field-Errors).
 func coversNode(errs []shopify.FieldError, i int) bool {
-	for _, e := range errs {
-		if len(e.Path) == 2 && e.Path[0] == "nodes" && e.Path[1] == i {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(errs, func(e shopify.FieldError) bool {
+		return len(e.Path) >= 2 && e.Path[0] == "nodes" && e.Path[1] == i
+	})
 }
 
 func observe(c *adminapi.CustomerFields, masked FieldSet, at time.Time) observed {

@@ -17,14 +17,17 @@ type tokens struct {
 
 // token returns the access token to send. rejected is one that Shopify has
 // just refused; the connection is looked up again then, so that credentials
-// edited during a run are picked up.
+// edited during a run are picked up. Those of another store are not: they are
+// not for the host that this run talks to.
 func (s *Syncer) token(ctx context.Context, conn Connection, rejected string) (string, error) {
 	if rejected != "" {
 		latest, err := s.connection(ctx, conn.ID)
 		if err != nil {
 			return "", err
 		}
-		conn = latest
+		if latest.Shop == conn.Shop {
+			conn = latest
+		}
 	}
 	if s.tokens != nil {
 		t, err := s.tokens.Token(ctx, TokenParams{Connection: conn.ID, Shop: conn.Shop, Rejected: NewSecret(rejected)})

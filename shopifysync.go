@@ -68,7 +68,7 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
-		return Connection{}, fmt.Errorf("shopifysync: connection: %w", err)
+		return Connection{}, fmt.Errorf("shopifysync: %w", &hostError{doing: "look up the connection", err: err})
 	}
 	if c.ID != id {
 		return Connection{}, fmt.Errorf("shopifysync: %w: the lookup returned another connection than the one asked for", ErrInvalidConnection)

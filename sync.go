@@ -57,7 +57,7 @@ type SyncParams struct {
 // [ErrIncomplete], [ErrMassRemoval], [ErrLeaseLost], the context's error, or
 // what the stores return. What was written before an error is true and stays.
 func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
-	if p.MaxRemovedShare < 0 || p.MaxRemovedShare > 1 {
+	if !(p.MaxRemovedShare >= 0 && p.MaxRemovedShare <= 1) { // NaN is neither
 		return nil, errors.New("shopifysync: MaxRemovedShare must be 0 to 1")
 	}
 	conn, err := s.connection(ctx, p.Connection)
@@ -72,19 +72,17 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 		r.start(nil)
 		return r.do(ctx)
 	}
-	lease, err := s.acquire(ctx, p)
+	lease, until, err := s.acquire(ctx, p)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("shopifysync: %w", err)
 	}
 	r.lease = lease
-	ctx, stop := s.keepLease(ctx, lease)
+	ctx, stop := s.keepLease(ctx, lease, until)
 	defer stop()
-	last, err := s.state.Runs(ctx, RunsParams{Connection: conn.ID, Limit: 1})
-	if err != nil {
+	if err := r.startOrResume(ctx); err != nil {
 		s.release(ctx, lease)
-		return nil, fmt.Errorf("shopifysync: state store: %w", err)
+		return nil, fmt.Errorf("shopifysync: %w", err)
 	}
-	r.start(last.Runs)
 	return r.do(ctx)
 }
 
@@ -105,6 +103,7 @@ type run struct {
 
 	seen    idset.Set // every customer counted so far
 	resumed bool      // going on inside a bulk file that another process began
+	covered idRange   // what that process's pages went over
 	pages   bool      // some rows came by pages
 	bulk    bool      // some rows came by bulk
 
@@ -126,6 +125,30 @@ type checkpoint struct {
 	Total     int64      `json:"total"`
 }
 
+// startOrResume makes the run's record, and closes that of a run that was cut
+// off and cannot be resumed.
+func (r *run) startOrResume(ctx context.Context) error {
+	last, err := r.s.state.Runs(ctx, RunsParams{Connection: r.conn.ID, Limit: 1})
+	if err != nil {
+		return storeError("read the runs", err)
+	}
+	r.start(last.Runs)
+	for _, old := range last.Runs {
+		if old.ID == r.record.ID || !old.cutOff() {
+			continue
+		}
+		old.State, old.Error, old.Checkpoint = RunFailed, "it was cut off; another run began from the start", nil
+		old.Report.EndedAt = old.UpdatedAt
+		if _, err := r.s.state.SaveRun(ctx, SaveRunParams{Lease: r.lease, Run: old}); err != nil {
+			return storeError("save the run", err)
+		}
+	}
+	return nil
+}
+
+// cutOff reports whether the run, whose lease is another's by now, did not end.
+func (r *Run) cutOff() bool { return r.State == RunRunning || r.State == RunPaused }
+
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
 	r.at.Query = hash(r.admin.bulkQuery())
@@ -134,12 +157,11 @@ func (r *run) start(last []Run) {
 	if len(last) > 0 {
 		old := last[0]
 		var at checkpoint
-		cutOff := old.State == RunRunning || old.State == RunPaused
-		if cutOff && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
+		if old.cutOff() && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
 			at.Query == r.at.Query && at.Requested == r.at.Requested && at.Bulk != "" {
 			r.record, r.at = old, at
 			r.record.State, r.record.Error = RunRunning, ""
-			r.record.Report.Resumed = true
+			r.record.Report.Resumed, r.record.Report.EndedAt = true, time.Time{}
 			return
 		}
 	}
@@ -179,7 +201,7 @@ func (r *run) steps(ctx context.Context) error {
 	r.pipe = r.newPipeline(ctx, cancel)
 	defer r.pipe.close()
 	err := r.phases(ctx)
-	if ctx.Err() != nil { // a writer's error, or the caller's end, says more than what it broke
+	if ctx.Err() != nil { // a writer's error says more than what it broke
 		return context.Cause(ctx)
 	}
 	if err != nil {
@@ -230,15 +252,18 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	report.EndedAt = r.s.now().UTC().Truncate(time.Millisecond)
 	report.ServedVersion = r.admin.served
 	report.Source = r.source()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = cause
+	if err != nil && ctx.Err() != nil { // the caller's end, or the lease's, says more than what it broke
+		err = contextError(ctx)
 	}
+	var host *hostError
 	switch {
 	case err == nil:
 		r.record.State = RunCompleted
 	case errors.Is(err, errPaused):
 		r.record.State, err = RunPaused, nil
-	case ctx.Err() != nil || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled) || errors.Is(err, errStore):
+	case ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled):
+		r.record.State = RunPaused
+	case errors.As(err, &host) && !errors.Is(err, ErrNotConnected):
 		r.record.State = RunPaused
 	default:
 		r.record.State = RunFailed
@@ -252,13 +277,13 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 			"failed", report.Failed, "removed", report.RemovedTotal())
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-	defer cancel()
 	saveErr := r.save(last)
+	cancel()
 	if err == nil {
 		err = saveErr
 	}
 	if !r.params.DryRun {
-		r.s.release(last, r.lease)
+		r.s.release(ctx, r.lease)
 	}
 	if err != nil {
 		err = fmt.Errorf("shopifysync: sync of %s: %w", r.conn.Shop, err)
@@ -307,16 +332,6 @@ func (r *run) save(ctx context.Context) error {
 	return nil
 }
 
-// errStore marks errors of the host's stores: the run may be resumed.
-var errStore = errors.New("store")
-
-func storeError(doing string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLeaseLost) {
-		return err
-	}
-	return fmt.Errorf("%w: %s: %w", errStore, doing, err)
-}
-
 // loadFailedMarks remembers which records failed in earlier runs, so that a
 // success now clears their marks and no others.
 func (r *run) loadFailedMarks(ctx context.Context) error {
@@ -351,48 +366,48 @@ func (r *run) clearMended(ctx context.Context) error {
 	return nil
 }
 
-// acquire takes the run lease, waiting for it as long as the params allow.
-func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, error) {
+// acquire takes the run lease, waiting for it as long as the params allow. It
+// is held until the time returned, at least.
+func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, time.Time, error) {
 	host, _ := os.Hostname()
 	owner := fmt.Sprintf("%s:%d", host, os.Getpid())
 	deadline := time.Now().Add(p.Wait)
 	for {
+		asked := time.Now()
 		got, err := s.state.AcquireLease(ctx, AcquireLeaseParams{
 			Connection: p.Connection, Kind: LeaseRun, Owner: owner, TTL: s.leaseTTL,
 		})
 		switch {
 		case err == nil:
-			return got.Lease, nil
+			return got.Lease, asked.Add(s.leaseTTL), nil
 		case !errors.Is(err, ErrLeaseHeld):
-			return Lease{}, fmt.Errorf("shopifysync: state store: take the lease: %w", err)
+			return Lease{}, time.Time{}, storeError("take the lease", err)
 		case !time.Now().Before(deadline):
-			return Lease{}, fmt.Errorf("shopifysync: %w", ErrSyncInProgress)
+			return Lease{}, time.Time{}, ErrSyncInProgress
 		}
-		if err := sleep(ctx, min(time.Until(deadline), 500*time.Millisecond)); err != nil {
-			return Lease{}, err
+		if sleep(ctx, min(time.Until(deadline), 500*time.Millisecond)) != nil {
+			return Lease{}, time.Time{}, contextError(ctx)
 		}
 	}
 }
 
-// keepLease renews the lease until stop is called. The context that it returns
-// ends with the lease, so that no store call outlives it.
-func (s *Syncer) keepLease(ctx context.Context, lease Lease) (context.Context, func()) {
+// keepLease renews the lease, which is held until then, until stop is called.
+// The context that it returns ends with the lease, so that no store call
+// outlives it.
+func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		valid := time.Now().Add(s.leaseTTL)
-		for sleep(ctx, s.leaseTTL/3) == nil {
+		for sleep(ctx, min(s.leaseTTL/3, time.Until(until))) == nil {
 			asked := time.Now()
-			bounded, stop := context.WithDeadline(ctx, valid)
-			_, err := s.state.RenewLease(bounded, RenewLeaseParams{Lease: lease, TTL: s.leaseTTL})
-			stop()
+			err := s.renew(ctx, lease, until)
 			switch {
 			case err == nil:
-				valid = asked.Add(s.leaseTTL)
+				until = asked.Add(s.leaseTTL)
 			case ctx.Err() != nil:
 				return
-			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(valid):
+			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(until):
 				s.logger.WarnContext(ctx, "the lease was lost", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
 				cancel(ErrLeaseLost)
 				return
@@ -407,9 +422,25 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease) (context.Context, f
 	}
 }
 
+// renew extends the lease, unless that takes longer than the lease is held.
+func (s *Syncer) renew(ctx context.Context, lease Lease, until time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	return s.protect(ctx, "store: renew the lease", func() error {
+		if _, err := s.state.RenewLease(ctx, RenewLeaseParams{Lease: lease, TTL: s.leaseTTL}); err != nil {
+			return storeError("renew the lease", err)
+		}
+		return nil
+	})
+}
+
+// release gives the lease back, also when ctx has ended.
 func (s *Syncer) release(ctx context.Context, lease Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
 	if _, err := s.state.ReleaseLease(ctx, ReleaseLeaseParams{Lease: lease}); err != nil {
-		s.logger.WarnContext(ctx, "the lease was not given back and must expire", "connection", string(lease.Connection), "error", err)
+		s.logger.WarnContext(ctx, "the lease was not given back and must expire",
+			"connection", string(lease.Connection), "error", storeError("give the lease back", err))
 	}
 }
 
@@ -424,10 +455,10 @@ func hash(s string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// within reports whether pages have covered id.
-func (at *checkpoint) within(id CustomerID) bool {
-	return at.High != 0 && at.Low <= id && id <= at.High
-}
+// An idRange is the ids from low to high, none if high is 0.
+type idRange struct{ low, high CustomerID }
+
+func (r idRange) has(id CustomerID) bool { return r.high != 0 && r.low <= id && id <= r.high }
 
 func (r *run) source() string {
 	switch {

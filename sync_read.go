@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/bulk"
+	"github.com/omnichat/shopifysync/internal/idset"
 	"github.com/omnichat/shopifysync/internal/shopify"
 )
 
@@ -44,7 +45,7 @@ func (r *run) read(ctx context.Context) error {
 		}
 	}
 	r.meter.phase(PhasePages)
-	list := listing{visited: map[string]bool{"": true}}
+	list := newListing()
 	listings := 1
 	for {
 		if ready, err := r.watchBulk(ctx, &watch); err != nil {
@@ -71,7 +72,7 @@ func (r *run) read(ctx context.Context) error {
 			if listings++; listings > maxListings {
 				return fmt.Errorf("%w: %w", ErrIncomplete, err)
 			}
-			list = listing{visited: map[string]bool{"": true}, disorderly: true}
+			list = newListing()
 			continue
 		case err != nil:
 			return err
@@ -116,10 +117,12 @@ type listing struct {
 	stalled    bool            // the page before held nothing new
 }
 
+func newListing() listing { return listing{visited: map[string]bool{"": true}} }
+
 // readNewest sees the customers who came after the bulk operation was started,
 // which may have been hours ago: the newest pages, until one holds nobody new.
 func (r *run) readNewest(ctx context.Context) error {
-	list := listing{visited: map[string]bool{"": true}, disorderly: true}
+	list := newListing()
 	for {
 		page, err := r.page(ctx, list.cursor)
 		if err != nil {
@@ -135,6 +138,7 @@ func (r *run) readNewest(ctx context.Context) error {
 // how many those were, and moves the listing behind the page.
 func (r *run) takePage(list *listing, page observedPage) (fresh int, err error) {
 	b := batch{records: page.records[:0]}
+	covered := batch{covered: true}
 	descended := false
 	for _, o := range page.records {
 		id := o.customer.ID
@@ -146,30 +150,38 @@ func (r *run) takePage(list *listing, page observedPage) (fresh int, err error) 
 			b.high = max(b.high, id)
 			descended = true
 		}
-		if r.count(id) {
+		switch {
+		case !r.count(id):
+		case r.covered.has(id):
+			covered.records = append(covered.records, o)
+		default:
 			b.records = append(b.records, o)
 		}
 	}
+	fresh = len(covered.records) + len(b.records)
 	if list.disorderly { // then a range of ids says nothing about which were seen
 		b.high, b.low = 0, 0
 	}
-	if len(b.records) > 0 {
+	for _, b := range []batch{covered, b} {
+		if len(b.records) == 0 {
+			continue
+		}
 		r.pages = true
 		if err := r.pipe.submit(b); err != nil {
 			return 0, err
 		}
 	}
 	if !page.more {
-		return len(b.records), nil
+		return fresh, nil
 	}
-	progress := descended || len(b.records) > 0
+	progress := descended || fresh > 0
 	if page.next == "" || list.visited[page.next] || !progress && list.stalled {
 		return 0, fmt.Errorf("%w: Shopify's pages come again and do not end", ErrIncomplete)
 	}
 	list.stalled = !progress
 	list.visited[page.next] = true
 	list.cursor = page.next
-	return len(b.records), nil
+	return fresh, nil
 }
 
 // count adds a customer to those seen; false if it was seen before.
@@ -206,9 +218,17 @@ func (r *run) forgetBulk(watch *bulkWatch) error {
 	}
 	r.pipe.snapshot()
 	r.at.Bulk, r.at.Offset = "", 0
-	r.resumed = false
 	watch.op = nil
 	return nil
+}
+
+// beginAnew forgets what an earlier process counted: which customers those
+// were is not known any more.
+func (r *run) beginAnew() {
+	r.record.Report = r.emptyReport()
+	r.at.High, r.at.Low, r.at.Offset, r.at.Total = 0, 0, 0, 0
+	r.seen = idset.Set{}
+	r.resumed, r.covered, r.pages, r.bulk = false, idRange{}, false, false
 }
 
 // wantBulk decides, after a page, whether a bulk operation is worth while.
@@ -265,7 +285,9 @@ func (r *run) startBulk(ctx context.Context, watch *bulkWatch) error {
 	watch.op = op
 	watch.interval = firstPoll
 	watch.due = time.Now().Add(firstPoll)
-	r.at.Bulk, r.at.Offset = op.id, 0
+	if !r.bulk { // else another process could not tell which rows of an earlier file were counted
+		r.at.Bulk, r.at.Offset = op.id, 0
+	}
 	return r.save(ctx)
 }
 
@@ -306,6 +328,7 @@ func (r *run) resume(ctx context.Context, watch *bulkWatch) (done bool, err erro
 	alive := op != nil && (op.status == "COMPLETED" || !op.ended()) && r.admin.served == served
 	if alive && op.status == "COMPLETED" {
 		r.resumed = true
+		r.covered = idRange{low: r.at.Low, high: r.at.High}
 		r.pages = r.at.High != 0
 		err := r.readBulk(ctx, op)
 		if err == nil {
@@ -314,11 +337,13 @@ func (r *run) resume(ctx context.Context, watch *bulkWatch) (done bool, err erro
 		if !errors.Is(err, errBulkUnusable) {
 			return true, err
 		}
-		return false, r.giveUpBulk(ctx, watch, err.Error())
+		if err := r.giveUpBulk(ctx, watch, err.Error()); err != nil {
+			return false, err
+		}
+		r.beginAnew()
+		return false, nil
 	}
-	// Which pages were seen is not known any more: the report begins anew.
-	r.record.Report = r.emptyReport()
-	r.at.High, r.at.Low, r.at.Offset, r.at.Total = 0, 0, 0, 0
+	r.beginAnew()
 	if !alive {
 		return false, r.forgetBulk(watch)
 	}
@@ -334,19 +359,17 @@ var errBulkUnusable = errors.New("the bulk file could not be used")
 // readBulk reads the operation's file. Lines below the checkpoint's offset are
 // committed already and only rebuild the seen set.
 func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
-	if op.url == "" {
-		if op.rootObjects == 0 && op.objects == 0 {
-			r.bulk = true
-			return nil
-		}
+	switch {
+	case op.url == "": // also of an empty result, which the pages belie
 		return fmt.Errorf("%w: Shopify gave no address for it", errBulkUnusable)
-	}
-	if !bulk.AllowedURL(op.url) {
+	case !bulk.AllowedURL(op.url):
 		return fmt.Errorf("%w: its address is not one of Shopify's known hosts", errBulkUnusable)
+	case op.createdAt.IsZero():
+		return fmt.Errorf("%w: Shopify did not say when it was begun, so how old its rows are is not known", errBulkUnusable)
 	}
 	r.meter.phase(PhaseBulk)
 	file, err := bulk.Open(ctx, bulk.OpenParams{
-		URL: op.url, HTTPClient: r.s.httpClient, Logger: r.s.logger, MaxBytes: max(op.fileSize, 0),
+		URL: op.url, HTTPClient: r.s.httpClient, Logger: r.s.logger, MaxBytes: min(max(op.fileSize, 0), bulk.DefaultMaxBytes),
 	})
 	if err != nil {
 		return bulkError(ctx, err)
@@ -380,7 +403,7 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 			return true, nil
 		}
 		r.bulk = true
-		if r.resumed && r.at.within(id) {
+		if r.covered.has(id) {
 			covered.records = append(covered.records, o)
 		} else {
 			fresh.records = append(fresh.records, o)
@@ -449,7 +472,7 @@ func bulkError(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, bulk.ErrInterrupted):
-		return &APIError{Op: "bulk file", Err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
+		return &APIError{Op: "bulk file", Err: fmt.Errorf("%w (%w)", ErrUnavailable, &hostError{doing: "the download kept breaking", err: err})}
 	}
 	return fmt.Errorf("%w: %w", errBulkUnusable, err)
 }

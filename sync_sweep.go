@@ -32,7 +32,7 @@ type lookup struct {
 // checked, and returns the contacts that Shopify confirms to be gone.
 func (r *run) prove(ctx context.Context) ([]lookup, error) {
 	r.pipe.snapshot()
-	if !r.record.Report.Resumed && r.record.Report.Seen < int64(r.seen.Len()) {
+	if !r.resumed && r.record.Report.Seen < int64(r.seen.Len()) {
 		return nil, fmt.Errorf("%w: %d customers were read and %d handed on", ErrIncomplete, r.seen.Len(), r.record.Report.Seen)
 	}
 	if err := r.proveCount(ctx); err != nil {
@@ -112,7 +112,7 @@ func (r *run) unseen(ctx context.Context) (ids []CustomerID, contacts int, err e
 		}
 		for _, id := range page.IDs {
 			if id <= after {
-				return nil, 0, storeError("list contacts", fmt.Errorf("the ids do not ascend: see ContactStore.ContactIDs"))
+				return nil, 0, storeError("list contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
 			}
 			after = id
 			if !r.seen.Has(int64(id)) {
@@ -126,11 +126,16 @@ func (r *run) unseen(ctx context.Context) (ids []CustomerID, contacts int, err e
 	}
 }
 
-// missed counts the customers that are too old not to have been listed.
+// missed counts the customers that are too old not to have been listed. Where
+// the creation is not shown the last change tells: it came later.
 func (r *run) missed(found []observed) int {
 	n := 0
 	for _, o := range found {
-		if at := o.customer.CreatedAt; !at.IsZero() && at.Before(r.record.StartedAt.Add(-youth)) {
+		at := o.customer.CreatedAt
+		if at.IsZero() {
+			at = o.version.UpdatedAt
+		}
+		if !at.IsZero() && at.Before(r.record.StartedAt.Add(-youth)) {
 			n++
 		}
 	}

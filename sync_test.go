@@ -705,7 +705,7 @@ func TestSyncMapper(t *testing.T) {
 			case int64(c.ID) == ids[0] && broken[ids[0]]:
 				panic(c.Email)
 			case broken[int64(c.ID)]:
-				return shopifysync.Contact{}, errors.New("no such segment")
+				return shopifysync.Contact{}, fmt.Errorf("%s: %w", c.Email, shopifysync.Reason("no such segment"))
 			case skip[int64(c.ID)]:
 				return shopifysync.Contact{}, fmt.Errorf("wholesale: %w", shopifysync.ErrSkip)
 			}

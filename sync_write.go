@@ -93,11 +93,15 @@ func (p *pipeline) close() {
 func (p *pipeline) write() {
 	for b := range p.work {
 		if p.ctx.Err() == nil {
-			t, err := p.r.writeBatch(p.ctx, b)
+			err := p.r.s.protect(p.ctx, "write contacts", func() error {
+				t, err := p.r.writeBatch(p.ctx, b)
+				if err == nil {
+					p.fold(b.seq, t)
+				}
+				return err
+			})
 			if err != nil {
 				p.cancel(err)
-			} else {
-				p.fold(b.seq, t)
 			}
 		}
 		p.open.Done()
@@ -127,21 +131,8 @@ func (t *tally) add(o tally) {
 	t.updated += o.updated
 	t.unchanged += o.unchanged
 	t.stale += o.stale
-	for reason, n := range o.skipped {
-		if t.skipped == nil {
-			t.skipped = make(map[string]int64)
-		}
-		if _, known := t.skipped[reason]; !known && len(t.skipped) >= maxSkipReasons {
-			reason = "other"
-		}
-		t.skipped[reason] += n
-	}
-	for reason, n := range o.removed {
-		if t.removed == nil {
-			t.removed = make(map[RemovalReason]int64)
-		}
-		t.removed[reason] += n
-	}
+	t.skipped = addReasons(t.skipped, o.skipped)
+	t.removed = addCounts(t.removed, o.removed)
 	t.failures = append(t.failures, o.failures...)
 	t.mended = append(t.mended, o.mended...)
 	t.masked |= o.masked
@@ -151,10 +142,6 @@ func (t *tally) add(o tally) {
 		t.low = o.low
 	}
 }
-
-// maxSkipReasons keeps a mapper that writes data into its reasons from filling
-// the report.
-const maxSkipReasons = 50
 
 // snapshot moves what is folded so far into the run's record and checkpoint.
 func (p *pipeline) snapshot() {
@@ -173,7 +160,7 @@ func (p *pipeline) snapshot() {
 			report.Failures = append(report.Failures, f)
 		}
 	}
-	report.Skipped = addCounts(report.Skipped, t.skipped)
+	report.Skipped = addReasons(report.Skipped, t.skipped)
 	report.Removed = addCounts(report.Removed, t.removed)
 	report.Masked |= t.masked
 	p.mended = append(p.mended, t.mended...)
@@ -196,6 +183,24 @@ func addCounts[K comparable](to, from map[K]int64) map[K]int64 {
 	}
 	for k, n := range from {
 		out[k] += n
+	}
+	return out
+}
+
+// maxSkipReasons keeps a mapper that writes data into its reasons from filling
+// the report; those beyond it are counted as "other".
+const maxSkipReasons = 50
+
+func addReasons(to, from map[string]int64) map[string]int64 {
+	out := addCounts(nil, to)
+	for reason, n := range from {
+		if _, known := out[reason]; !known && len(out) >= maxSkipReasons {
+			reason = "other"
+		}
+		if out == nil {
+			out = make(map[string]int64)
+		}
+		out[reason] += n
 	}
 	return out
 }
@@ -254,7 +259,8 @@ func (w *written) skip(o observed, reason string) {
 	}
 }
 
-func (w *written) outcome(id CustomerID, o Outcome, reason string) {
+// outcome counts what became of a contact, and reports whether it is stored.
+func (w *written) outcome(id CustomerID, o Outcome, reason string) bool {
 	switch o {
 	case Created:
 		w.created++
@@ -266,16 +272,16 @@ func (w *written) outcome(id CustomerID, o Outcome, reason string) {
 		w.stale++
 	default:
 		w.fail(id, "refused by the contact store: "+reason)
+		return false
 	}
+	return true
 }
 
-// clip keeps a reason within what a mark may hold.
+// clip keeps a reason within what a mark may hold, and every database.
 func clip(s string) string {
 	const most = 255
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	return s
+	s = strings.ReplaceAll(s[:min(len(s), most)], "\x00", "")
+	return strings.ToValidUTF8(s, "")
 }
 
 // toContact maps one customer and sets what is the Syncer's to set. A reason
@@ -287,70 +293,81 @@ func (s *Syncer) toContact(conn Connection, o observed) (c Contact, reason strin
 	if consentRedacted(o.customer.EmailConsent) || consentRedacted(o.customer.SMSConsent) {
 		return c, reasonRedacted, nil
 	}
-	c, err = s.callMapper(conn.ID, o.customer)
-	if errors.Is(err, ErrSkip) {
-		reason = strings.TrimSuffix(strings.TrimSuffix(err.Error(), ErrSkip.Error()), ": ")
-		if reason == "" || reason == reasonRedacted {
-			reason = "left out"
-		}
-		return c, clip(reason), nil
-	}
-	if err != nil {
-		return c, "", fmt.Errorf("mapper: %w", err)
+	c, reason, err = s.callMapper(conn, o.customer)
+	if reason != "" || err != nil {
+		return c, reason, err
 	}
 	c.Connection, c.CustomerID = conn.ID, o.customer.ID
 	c.Version = Version{
 		UpdatedAt:  o.version.UpdatedAt.UTC().Truncate(time.Millisecond),
 		ObservedAt: o.version.ObservedAt.UTC().Truncate(time.Millisecond),
 	}
-	c.Masked |= o.customer.Masked
+	c.Masked = (c.Masked | o.customer.Masked) & allFields
 	c.Removed, c.MergedInto = "", 0
 	if !slices.IsSorted(c.Tags) || len(slices.Compact(slices.Clone(c.Tags))) != len(c.Tags) {
 		c.Tags = sortedTags(c.Tags)
 	}
-	if err := checkAttributes(c.Attributes); err != nil {
+	if c.Attributes, err = sortedAttributes(c.Attributes); err != nil {
 		return c, "", fmt.Errorf("mapper: %w", err)
 	}
-	c.WhatsApp = whatsAppContact(conn.WhatsApp, o.customer, c.Name, s.mapping.Phone)
 	return c, "", nil
 }
 
-// checkAttributes sorts attributes by key and refuses what no store could
-// keep. Keys come from the mapper's code and are not personal; values are.
-func checkAttributes(attrs []Attribute) error {
+// sortedAttributes sorts attributes by key and refuses what no store could
+// keep. Keys come from the mapper's code and are not personal; values are. The
+// mapper's own slice stays as it is: it may belong to many customers.
+func sortedAttributes(attrs []Attribute) ([]Attribute, error) {
 	byKey := func(a, b Attribute) int { return strings.Compare(string(a.Key), string(b.Key)) }
 	if !slices.IsSortedFunc(attrs, byKey) {
-		slices.SortFunc(attrs, byKey)
+		attrs = slices.SortedFunc(slices.Values(attrs), byKey)
 	}
 	for i, a := range attrs {
 		switch {
 		case a.Key == "":
-			return errors.New("an attribute has no key")
+			return nil, errors.New("an attribute has no key")
 		case i > 0 && a.Key == attrs[i-1].Key:
-			return fmt.Errorf("attribute %q is listed twice", a.Key)
+			return nil, fmt.Errorf("attribute %q is listed twice", a.Key)
 		}
 		switch a.Kind {
 		case KindNull, KindText, KindConsent:
 		case KindNumber, KindMoney:
 			if a.Number == "" || !decimalOrEmpty(a.Number) {
-				return fmt.Errorf("attribute %q is not a decimal number", a.Key)
+				return nil, fmt.Errorf("attribute %q is not a decimal number", a.Key)
 			}
 		default:
-			return fmt.Errorf("attribute %q has no such kind as %q", a.Key, a.Kind)
+			return nil, fmt.Errorf("attribute %q has no such kind as %q", a.Key, a.Kind)
 		}
 	}
-	return nil
+	return attrs, nil
 }
 
-// callMapper turns a panic of a host's mapper into a failed record: one
-// customer must not end the host's process. The panic's value may be personal.
-func (s *Syncer) callMapper(id ConnectionID, customer Customer) (c Contact, err error) {
+// callMapper calls the host's mapper and phone normalizer. A panic becomes a
+// failed record: one customer must not end the host's process. Neither its
+// value nor the text of an error is repeated, for both may be personal.
+func (s *Syncer) callMapper(conn Connection, customer Customer) (c Contact, skip string, err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("it panicked")
+			skip, err = "", &hostError{doing: "mapper", err: errPanicked}
 		}
 	}()
-	return s.mapper(id, customer)
+	c, err = s.mapper(conn.ID, customer)
+	switch {
+	case errors.Is(err, ErrSkip):
+		return c, skipReason(err), nil
+	case err != nil:
+		return c, "", Reason((&hostError{doing: "mapper", err: err}).Error())
+	}
+	c.WhatsApp = whatsAppContact(conn.WhatsApp, customer, c.Name, s.mapping.Phone)
+	return c, "", nil
+}
+
+// skipReason is what a mapper wrapped [ErrSkip] in.
+func skipReason(err error) string {
+	reason := clip(strings.TrimSuffix(strings.TrimSuffix(err.Error(), ErrSkip.Error()), ": "))
+	if reason == "" || reason == reasonRedacted {
+		return "left out"
+	}
+	return reason
 }
 
 func consentRedacted(c *Consent) bool { return c != nil && c.State == ConsentRedacted }
@@ -414,12 +431,12 @@ func (r *run) upsertBatch(ctx context.Context, contacts []Contact, w *written) e
 		return storeError("store contacts", err)
 	}
 	if len(got.Results) != len(contacts) {
-		return storeError("store contacts", errors.New("it returned another number of results than contacts: see ContactStore.UpsertContacts"))
+		return storeError("store contacts", Reason("it returned another number of results than contacts: see ContactStore.UpsertContacts"))
 	}
 	for i, result := range got.Results {
 		id := contacts[i].CustomerID
-		w.outcome(id, result.Outcome, result.Reason)
-		if _, ok := r.failed[id]; ok && result.Outcome != Refused {
+		stored := w.outcome(id, result.Outcome, result.Reason)
+		if _, ok := r.failed[id]; ok && stored {
 			w.mended = append(w.mended, id)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // A table stands for a host's own contacts table: an example of a ContactStore
-// by somebody else. docs/own-store.md walks through it.
+// by somebody else. docs/own-store.md tells more.
 type table struct {
 	mu   sync.Mutex // in a database: a transaction that locks the rows
 	rows map[key]row

@@ -30,12 +30,14 @@ func (m *member) follow(ctx context.Context, tx *sql.Tx, in, next shopifysync.Co
 	if err != nil {
 		return err
 	}
+	var before shopifysync.Contact // to somebody not linked so far, everything is new
+	if p.id != 0 && p.id == m.person {
+		before = *m.contact
+	} else {
+		m.given = nil
+	}
 	switch {
 	case in.Removed == "":
-		var before shopifysync.Contact // of one never seen, and of one come back, everything is new
-		if m.contact != nil {
-			before = *m.contact
-		}
 		m.given = p.carryOver(before, next, m.given)
 		p.ref = m.ref()
 	case p.id == 0:
@@ -143,9 +145,11 @@ func (m *member) findPerson(ctx context.Context, tx *sql.Tx) (*person, error) {
 	var p person
 	var tags []byte
 	err := tx.QueryRowContext(ctx, `
-		SELECT id, display_name, email, phone, tags FROM people
+		SELECT id, display_name, email, phone, tags, COALESCE(external_ref, '') FROM people
 		WHERE external_ref = ? OR id = ? AND external_ref IS NULL
-		ORDER BY external_ref IS NULL LIMIT 1`, m.ref(), m.person).Scan(&p.id, &p.name, &p.email, &p.phone, &tags)
+		ORDER BY external_ref IS NULL LIMIT 1`,
+		m.ref(), m.person,
+	).Scan(&p.id, &p.name, &p.email, &p.phone, &tags, &p.ref)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return &p, nil

@@ -200,8 +200,8 @@ func TestUnlinkOrErase(t *testing.T) {
 	}
 }
 
-// A shop's redaction comes long after the deletion: the person is unlinked by
-// then, and must be found all the same.
+// A redaction may come long after a deletion: the person is unlinked by then,
+// and must be found all the same.
 func TestRedactionFindsTheUnlinked(t *testing.T) {
 	for _, reason := range []shopifysync.RemovalReason{shopifysync.RemovedRedacted, shopifysync.RemovedShopRedacted} {
 		for _, second := range []int{3, 100} { // observed before the deletion, and after
@@ -264,6 +264,20 @@ func TestImportedPerson(t *testing.T) {
 	d.want(map[int64]row{40: want})
 }
 
+// The reference tells more than the link that was: the team imported the member
+// anew while it was unlinked.
+func TestImportedAnew(t *testing.T) {
+	d := newDesk(t)
+	d.link()
+	d.remove(shopifysync.RemovedDeleted, 2, 7)
+	d.agent(`INSERT INTO people (id, display_name, external_ref) VALUES (40, '小明', 'shopify:tenant-1:7')`)
+	d.sync(shopifysync.Created, customer(7, 3, "VIP"))
+	d.want(map[int64]row{
+		1:  linked.with(func(r *row) { r.Tags, r.Ref = `["mine"]`, "" }),
+		40: linked.with(func(r *row) { r.Tags, r.Note = `["VIP"]`, "" }),
+	})
+}
+
 func TestRedactionOfImportedNeverSynced(t *testing.T) {
 	d := newDesk(t)
 	d.agent(`INSERT INTO people (id, display_name, external_ref) VALUES (40, '小明', 'shopify:tenant-1:7'), (41, '大文', NULL)`)
@@ -291,6 +305,29 @@ func TestPersonDeletedByTheTeam(t *testing.T) {
 	d.agent(`INSERT INTO people (id, display_name) VALUES (1, '林怡君')`)
 	d.remove(shopifysync.RemovedRedacted, 2, 7)
 	d.want(map[int64]row{1: {Name: "林怡君", Tags: "[]"}})
+}
+
+// The next change brings the member back, whole.
+func TestPersonDeletedAndMemberChanged(t *testing.T) {
+	d := newDesk(t)
+	d.link()
+	d.agent(`DELETE FROM people`)
+	d.sync(shopifysync.Updated, customer(7, 2, "VIP", "b2b"))
+	d.want(map[int64]row{1: linked.with(func(r *row) { r.Tags, r.Note = `["VIP","b2b"]`, "" })})
+}
+
+// Tags that came from Shopify onto one person are not taken off another who
+// bears the reference by now.
+func TestReferenceMoved(t *testing.T) {
+	d := newDesk(t)
+	d.link()
+	d.agent(`UPDATE people SET external_ref = NULL`)
+	d.agent(`INSERT INTO people (id, display_name, tags, external_ref) VALUES (40, '小明', '["VIP"]', 'shopify:tenant-1:7')`)
+	d.sync(shopifysync.Updated, customer(7, 2))
+	d.want(map[int64]row{
+		1:  linked.with(func(r *row) { r.Ref = "" }),
+		40: linked.with(func(r *row) { r.Tags, r.Note = `["VIP"]`, "" }),
+	})
 }
 
 func TestConnectionsAreApart(t *testing.T) {

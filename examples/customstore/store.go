@@ -175,7 +175,7 @@ func (s *Store) transact(ctx context.Context, connection shopifysync.ConnectionI
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+	defer tx.Rollback() // after Commit there is nothing to roll back
 	if err := f(tx); err != nil {
 		return err
 	}

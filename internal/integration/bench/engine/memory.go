@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -16,15 +17,18 @@ import (
 	"time"
 
 	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
 	"github.com/omnichat/shopifysync/shopifytest"
+	"github.com/omnichat/shopifysync/sqlstore"
 )
 
 // The children of this process. Both are measured apart, so that a syncing
 // process's memory is its own.
 const (
-	childShopify = "shopify"     // the fake Shopify on a loopback port
-	childSQLite  = "sync-sqlite" // syncs into SQLite
-	childNothing = "sync-nothing"
+	childShopify  = "shopify"       // the fake Shopify on a loopback port
+	childNothing  = "sync-nothing"  // syncs into a store that keeps nothing
+	childSQLite   = "sync-sqlite"   // into a SQLite file
+	childPostgres = "sync-postgres" // into the server that dbtest.PostgresDSN names
 )
 
 // peaks are the most that a syncing process held, in bytes.
@@ -39,7 +43,11 @@ func measureMemory(ctx context.Context) error {
 	}
 	fmt.Printf("Peak memory of a process that does one full run, MiB (median of %d)\n", *rounds)
 	fmt.Printf("  %-18s %10s  %10s  %12s\n", "into", "customers", "resident", "live heap")
-	for _, kind := range []string{childSQLite, childNothing} {
+	kinds := []string{childNothing, childSQLite}
+	if os.Getenv(dbtest.PostgresDSN) != "" {
+		kinds = append(kinds, childPostgres)
+	}
+	for _, kind := range kinds {
 		var first peaks
 		for i, n := range sizes {
 			got, err := measurePeaks(ctx, kind, n)
@@ -127,7 +135,7 @@ func beChild(ctx context.Context, kind string) error {
 	switch kind {
 	case childShopify:
 		return serveShopify(ctx)
-	case childSQLite, childNothing:
+	case childNothing, childSQLite, childPostgres:
 		return syncOnce(ctx, kind)
 	}
 	return fmt.Errorf("-child: there is no %q", kind)
@@ -172,17 +180,12 @@ func syncOnce(ctx context.Context, kind string) error {
 	resp.Body.Close()
 
 	var contacts shopifysync.ContactStore = nothing{}
-	if kind == childSQLite {
-		dir, err := os.MkdirTemp("", "engine")
+	if kind != childNothing {
+		s, drop, err := openStore(ctx, map[string]string{childSQLite: "sqlite", childPostgres: "postgres-pgx"}[kind])
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
-		db, s, err := openSQLite(ctx, filepath.Join(dir, "contacts.db"))
-		if err != nil {
-			return err
-		}
-		defer db.Close()
+		defer drop()
 		contacts = s
 	}
 	syncer, err := shopifysync.New(contacts, shopifysync.StaticConnections(connection()),
@@ -206,6 +209,36 @@ func syncOnce(ctx context.Context, kind string) error {
 	}
 	fmt.Println(resident, live)
 	return nil
+}
+
+// openStore opens new tables in a database; drop removes them.
+func openStore(ctx context.Context, target string) (s *sqlstore.Store, drop func(), err error) {
+	t, err := dbtest.Find(target)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "engine")
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := t.OpenAt(filepath.Join(dir, "contacts.db"))
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	drop = func() {
+		if err := errors.Join(db.DropAll(), db.DB.Close(), os.RemoveAll(dir)); err != nil {
+			log.Print("engine: drop the tables: ", err)
+		}
+	}
+	s, err = sqlstore.New(db.DB, db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+	if err == nil {
+		err = s.Migrate(ctx)
+	}
+	if err != nil {
+		drop()
+		return nil, nil, err
+	}
+	return s, drop, nil
 }
 
 // toEndpoint sends every request to one address in clear text; the Host header

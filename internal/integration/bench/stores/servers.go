@@ -8,15 +8,20 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/sqlstore"
 )
 
 // copyRows is PostgreSQL's floor: COPY from a file that the client reads. The
 // driver is pgx whatever the store was measured with.
-func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (cost, error) {
+func copyRows(ctx context.Context, store *dbtest.Database, from, to, work string) (cost, error) {
 	db, err := sql.Open("pgx", os.Getenv("SHOPIFYSYNC_POSTGRES_DSN"))
 	if err != nil {
 		return cost{}, err
@@ -42,7 +47,7 @@ func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (cost, erro
 			return err
 		}
 		defer f.Close()
-		stop := stopwatch()
+		stop := stopwatch(store)
 		_, err = pg.CopyFrom(ctx, f, "COPY "+to+" FROM STDIN")
 		took = stop()
 		return err
@@ -51,16 +56,16 @@ func copyRows(ctx context.Context, _ *sql.DB, from, to, work string) (cost, erro
 }
 
 // loadRows is MariaDB's floor: LOAD DATA from a file that the client reads.
-func loadRows(ctx context.Context, db *sql.DB, from, to, work string) (cost, error) {
+func loadRows(ctx context.Context, db *dbtest.Database, from, to, work string) (cost, error) {
 	name := filepath.Join(work, "rows")
-	err := writeFile(name, func(w io.Writer) error { return dumpRows(ctx, db, from, w) })
+	err := writeFile(name, func(w io.Writer) error { return dumpRows(ctx, db.DB, from, w) })
 	if err != nil {
 		return cost{}, err
 	}
 	mysqldriver.RegisterLocalFile(name)
 	defer mysqldriver.DeregisterLocalFile(name)
-	stop := stopwatch()
-	_, err = db.ExecContext(ctx, "LOAD DATA LOCAL INFILE '"+name+"' INTO TABLE "+to+" CHARACTER SET utf8mb4")
+	stop := stopwatch(db)
+	_, err = db.DB.ExecContext(ctx, "LOAD DATA LOCAL INFILE '"+name+"' INTO TABLE "+to+" CHARACTER SET utf8mb4")
 	return stop(), err
 }
 
@@ -117,4 +122,51 @@ func writeFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	return f.Close()
+}
+
+// serverTime is the processor time that a server on this machine has used so
+// far for this database; 0 if it cannot be told.
+func serverTime(db *dbtest.Database) (total time.Duration) {
+	switch db.Dialect {
+	case sqlstore.Postgres:
+		rows, err := db.DB.Query("SELECT pid FROM pg_stat_activity WHERE datname = current_database() ORDER BY pid")
+		if err != nil {
+			return 0
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var pid int
+			if rows.Scan(&pid) == nil {
+				total += processTime(pid)
+			}
+		}
+	case sqlstore.MySQL:
+		var file string
+		if db.DB.QueryRow("SELECT @@pid_file").Scan(&file) != nil {
+			return 0
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return 0
+		}
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		total = processTime(pid)
+	}
+	return total
+}
+
+// processTime is a process's user and system time, fields 14 and 15 of
+// proc(5)'s stat, in ticks of 10 ms.
+func processTime(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

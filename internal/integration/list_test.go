@@ -1,0 +1,197 @@
+package integration
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/internal/integration/sample"
+	"github.com/omnichat/shopifysync/sqlstore"
+)
+
+func listed(t testing.TB, store *sqlstore.Store, p sqlstore.ListParams) sqlstore.ListResult {
+	t.Helper()
+	p.Connection = sample.Connection
+	got, err := store.List(t.Context(), p)
+	if err != nil {
+		t.Fatalf("List: %v", err)
+	}
+	return got
+}
+
+func idsOf(contacts []shopifysync.Contact) []shopifysync.CustomerID {
+	var ids []shopifysync.CustomerID
+	for _, c := range contacts {
+		ids = append(ids, c.CustomerID)
+	}
+	return ids
+}
+
+func member(id shopifysync.CustomerID, change func(c *shopifysync.Contact)) shopifysync.Contact {
+	c := shopifysync.Contact{
+		Connection: sample.Connection, CustomerID: id,
+		Version: shopifysync.Version{UpdatedAt: sample.FirstObserved, ObservedAt: sample.FirstObserved},
+	}
+	change(&c)
+	return c
+}
+
+func TestList(t *testing.T) {
+	members := []shopifysync.Contact{
+		member(1001, func(c *shopifysync.Contact) {
+			c.Name, c.Email, c.Phone, c.PhoneSource = "王小明", "Wang.Ming@Example.com", "+886912345678", shopifysync.PhoneCustomer
+			c.Tags = []string{"VIP", `quo"te`}
+			c.Attributes = []shopifysync.Attribute{
+				shopifysync.TextAttribute("crm.segment", "gold"),
+				shopifysync.NumberAttribute("crm.visits", "10"),
+				shopifysync.ConsentAttribute(shopifysync.AttrEmailConsent, shopifysync.Consent{State: shopifysync.ConsentSubscribed}),
+				shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, "12"),
+				shopifysync.MoneyAttribute(shopifysync.AttrTotalSpent, shopifysync.Money{Amount: "11884.9", Currency: "TWD"}),
+			}
+			c.WhatsApp = &shopifysync.WhatsAppContact{Account: "a", UserID: "886912345678"}
+		}),
+		member(1002, func(c *shopifysync.Contact) {
+			c.Name, c.Email = "Ann 50%_off!", "ann@example.org"
+			c.Tags = []string{"vip"}
+			c.Attributes = []shopifysync.Attribute{
+				shopifysync.NumberAttribute("crm.visits", "9"),
+				shopifysync.ConsentAttribute(shopifysync.AttrEmailConsent, shopifysync.Consent{State: shopifysync.ConsentUnsubscribed}),
+				shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, "2"),
+				shopifysync.MoneyAttribute(shopifysync.AttrTotalSpent, shopifysync.Money{Amount: "99.95", Currency: "USD"}),
+			}
+		}),
+		member(1003, func(c *shopifysync.Contact) { c.Name, c.Tags = "Bob", []string{`x","VIP`, "VI"} }),
+		member(1004, func(c *shopifysync.Contact) { c.Name, c.Email = "gone Wang", "gone@example.com" }),
+	}
+	tests := map[string]struct {
+		params sqlstore.ListParams
+		want   []shopifysync.CustomerID
+	}{
+		"all, newest first":       {sqlstore.ListParams{}, []shopifysync.CustomerID{1003, 1002, 1001}},
+		"all, oldest first":       {sqlstore.ListParams{OldestFirst: true}, []shopifysync.CustomerID{1001, 1002, 1003}},
+		"part of the name":        {sqlstore.ListParams{Search: "小明"}, []shopifysync.CustomerID{1001}},
+		"name in another case":    {sqlstore.ListParams{Search: "aNN"}, []shopifysync.CustomerID{1002}},
+		"part of the e-mail":      {sqlstore.ListParams{Search: "EXAMPLE."}, []shopifysync.CustomerID{1002, 1001}},
+		"part of the phone":       {sqlstore.ListParams{Search: "0912-345 678"}, []shopifysync.CustomerID{1001}},
+		"member number":           {sqlstore.ListParams{Search: "1002"}, []shopifysync.CustomerID{1002}},
+		"wildcards are plain":     {sqlstore.ListParams{Search: "50%_OFF!"}, []shopifysync.CustomerID{1002}},
+		"wildcards match nothing": {sqlstore.ListParams{Search: "%b%"}, nil},
+		"surrounding space":       {sqlstore.ListParams{Search: "  bob "}, []shopifysync.CustomerID{1003}},
+		"removed are not found":   {sqlstore.ListParams{Search: "gone"}, nil},
+		"NUL":                     {sqlstore.ListParams{Search: "a\x00"}, nil},
+		"tag":                     {sqlstore.ListParams{Tag: "VIP"}, []shopifysync.CustomerID{1001}},
+		"tag in lower case":       {sqlstore.ListParams{Tag: "vip"}, []shopifysync.CustomerID{1002}},
+		"tag with a quote":        {sqlstore.ListParams{Tag: `quo"te`}, []shopifysync.CustomerID{1001}},
+		"tag like JSON":           {sqlstore.ListParams{Tag: `x","VIP`}, []shopifysync.CustomerID{1003}},
+		"no part of a tag":        {sqlstore.ListParams{Tag: "V"}, nil},
+		"orders, from":            filter(sqlstore.AttributeFilter{Key: shopifysync.AttrOrdersCount, Min: "3"}, 1001),
+		"orders, to":              filter(sqlstore.AttributeFilter{Key: shopifysync.AttrOrdersCount, Max: "3"}, 1002),
+		"orders, inclusive":       filter(sqlstore.AttributeFilter{Key: shopifysync.AttrOrdersCount, Min: "2", Max: "12"}, 1002, 1001),
+		"spent, exact":            filter(sqlstore.AttributeFilter{Key: shopifysync.AttrTotalSpent, Min: "99.95", Max: "99.95"}, 1002),
+		"spent, more":             filter(sqlstore.AttributeFilter{Key: shopifysync.AttrTotalSpent, Min: "99.96"}, 1001),
+		"spent, currency":         filter(sqlstore.AttributeFilter{Key: shopifysync.AttrTotalSpent, Min: "0", Currency: "USD"}, 1002),
+		"consent":                 filter(sqlstore.AttributeFilter{Key: shopifysync.AttrEmailConsent, State: shopifysync.ConsentSubscribed}, 1001),
+		"no consent known":        filter(sqlstore.AttributeFilter{Key: shopifysync.AttrSMSConsent, State: shopifysync.ConsentSubscribed}),
+		"own number, not as text": filter(sqlstore.AttributeFilter{Key: "crm.visits", Min: "9.5"}, 1001),
+		"own text":                filter(sqlstore.AttributeFilter{Key: "crm.segment", Text: "gold"}, 1001),
+		"own text, another":       filter(sqlstore.AttributeFilter{Key: "crm.segment", Text: "Gold"}),
+		"several at once": {sqlstore.ListParams{Search: "example", Tag: "VIP", Attributes: []sqlstore.AttributeFilter{
+			{Key: shopifysync.AttrOrdersCount, Min: "1"}, {Key: "crm.segment", Text: "gold"},
+		}}, []shopifysync.CustomerID{1001}},
+		"WhatsApp":                  {sqlstore.ListParams{WhatsApp: &shopifysync.WhatsAppContact{Account: "a", UserID: "886912345678"}}, []shopifysync.CustomerID{1001}},
+		"WhatsApp, another account": {sqlstore.ListParams{WhatsApp: &shopifysync.WhatsAppContact{Account: "b", UserID: "886912345678"}}, nil},
+		"no WhatsApp user":          {sqlstore.ListParams{WhatsApp: &shopifysync.WhatsAppContact{}}, nil},
+	}
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		upsert(t, store, false, members)
+		_, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{
+			Connection: "another", Contacts: []shopifysync.Contact{{Connection: "another", CustomerID: 1001, Name: "王小明"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.RemoveContacts(t.Context(), shopifysync.RemoveContactsParams{
+			Connection: sample.Connection, Reason: shopifysync.RemovedDeleted, ObservedAt: sample.FirstObserved,
+			Removals: []shopifysync.Removal{{CustomerID: 1004}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				tt.params.Limit = 10
+				got := listed(t, store, tt.params)
+				if diff := cmp.Diff(tt.want, idsOf(got.Contacts)); diff != "" || got.Total != int64(len(tt.want)) || got.Next != "" {
+					t.Errorf("total %d, next %q, ids (-want +got):\n%s", got.Total, got.Next, diff)
+				}
+			})
+		}
+	})
+}
+
+func filter(f sqlstore.AttributeFilter, want ...shopifysync.CustomerID) struct {
+	params sqlstore.ListParams
+	want   []shopifysync.CustomerID
+} {
+	return struct {
+		params sqlstore.ListParams
+		want   []shopifysync.CustomerID
+	}{sqlstore.ListParams{Attributes: []sqlstore.AttributeFilter{f}}, want}
+}
+
+func TestListPages(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		contacts := sample.Batch(0, 95, 0)
+		upsert(t, store, false, contacts)
+		for _, oldestFirst := range []bool{false, true} {
+			want := idsOf(contacts)
+			if !oldestFirst {
+				slices.Reverse(want)
+			}
+			var got []shopifysync.CustomerID
+			p := sqlstore.ListParams{Limit: 19, OldestFirst: oldestFirst}
+			for pages := 1; ; pages++ {
+				page := listed(t, store, p)
+				if page.Total != 95 {
+					t.Errorf("total %d, want 95", page.Total)
+				}
+				got = append(got, idsOf(page.Contacts)...)
+				if p.After = page.Next; p.After == "" || pages > 5 {
+					break
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("oldest first %t (-want +got):\n%s", oldestFirst, diff)
+			}
+		}
+	})
+}
+
+func TestListRefuses(t *testing.T) {
+	target, err := dbtest.Find("sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := target.Open(t).Store(t)
+	upsert(t, store, false, sample.Batch(0, 1, 0))
+	tests := map[string]sqlstore.ListParams{
+		"no limit":        {},
+		"a huge limit":    {Limit: 1001},
+		"a foreign After": {Limit: 1, After: "x"},
+		"an empty filter": {Limit: 1, Attributes: []sqlstore.AttributeFilter{{Key: "a"}}},
+		"no key":          {Limit: 1, Attributes: []sqlstore.AttributeFilter{{Text: "a"}}},
+		"a quoted key":    {Limit: 1, Attributes: []sqlstore.AttributeFilter{{Key: `a"b`, Text: "a"}}},
+		"no number":       {Limit: 1, Attributes: []sqlstore.AttributeFilter{{Key: "a", Min: "x"}}},
+	}
+	for name, p := range tests {
+		p.Connection = sample.Connection
+		if _, err := store.List(t.Context(), p); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

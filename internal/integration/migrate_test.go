@@ -1,0 +1,178 @@
+package integration
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/sqlstore"
+)
+
+func TestMigrateAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.NewStore(t)
+		var wg sync.WaitGroup
+		errs := make([]error, 10)
+		for i := range errs {
+			wg.Go(func() { errs[i] = store.Migrate(t.Context()) })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Errorf("Migrate, ten at once: %v", err)
+		}
+		checkVersions(t, db)
+	})
+}
+
+// Ten processes: what keeps them apart must be the database.
+func TestMigrateInProcesses(t *testing.T) {
+	const file, prefix = "MIGRATE_FILE", "MIGRATE_PREFIX"
+	if os.Getenv(prefix) != "" {
+		target, err := dbtest.Find(os.Getenv("MIGRATE_TARGET"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, err := target.OpenAt(os.Getenv(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.DB.Close()
+		db.Prefix = os.Getenv(prefix)
+		if err := db.NewStore(t).Migrate(t.Context()); err != nil {
+			t.Fatalf("Migrate: %v", err)
+		}
+		return
+	}
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestMigrateInProcesses$")
+				cmd.Env = append(os.Environ(), "MIGRATE_TARGET="+target.Name, file+"="+db.File, prefix+"="+db.Prefix)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("a process that migrates: %v\n%s", err, out)
+				}
+			})
+		}
+		wg.Wait()
+		checkVersions(t, db)
+	})
+}
+
+// checkVersions checks that each migration was recorded once and the tables work.
+func checkVersions(t *testing.T, db *dbtest.Database) {
+	t.Helper()
+	steps, err := sqlstore.Migrations(db.Dialect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n, latest int
+	err = db.DB.QueryRow("SELECT COUNT(*), MAX(version) FROM "+db.Prefix+"migrations").Scan(&n, &latest)
+	if err != nil || n != len(steps) || latest != len(steps) {
+		t.Errorf("%d migrations recorded up to %d, %v; want %d", n, latest, err, len(steps))
+	}
+	_, err = db.NewStore(t).ContactIDs(t.Context(), shopifysync.ContactIDsParams{Connection: "c1", Limit: 1})
+	if err != nil {
+		t.Errorf("the tables do not work: %v", err)
+	}
+}
+
+func TestMigrateRefusesALaterVersion(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t)
+		if _, err := db.DB.Exec("INSERT INTO " + db.Prefix + "migrations (version, applied_at) VALUES (999, 0)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Migrate(t.Context()); !errors.Is(err, sqlstore.ErrNewerSchema) {
+			t.Errorf("Migrate: %v, want ErrNewerSchema", err)
+		}
+	})
+}
+
+// A migration that was cut off half way must be repeatable.
+func TestMigrateGoesOnAfterACrash(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		steps, err := sqlstore.Migrations(db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if db.Dialect == sqlstore.MySQL { // elsewhere a transaction leaves nothing behind
+			first, _, _ := strings.Cut(steps[0].SQL, ";\n")
+			if _, err := db.DB.Exec(first); err != nil {
+				t.Fatal(err)
+			}
+		}
+		db.Store(t)
+		checkVersions(t, db)
+	})
+}
+
+func TestNotMigrated(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).NewStore(t)
+		_, err := store.ContactIDs(t.Context(), shopifysync.ContactIDsParams{Connection: "c1", Limit: 1})
+		if !errors.Is(err, sqlstore.ErrNotMigrated) {
+			t.Errorf("without Migrate: %v, want ErrNotMigrated", err)
+		}
+	})
+}
+
+func TestMigrationsForAnotherTool(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		steps, err := sqlstore.Migrations(db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range steps {
+			for statement := range strings.SplitSeq(step.SQL, ";\n") {
+				if strings.TrimSpace(statement) == "" {
+					continue
+				}
+				if _, err := db.DB.Exec(statement); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+		}
+		_, err = db.NewStore(t).ContactIDs(t.Context(), shopifysync.ContactIDsParams{Connection: "c1", Limit: 1})
+		if err != nil {
+			t.Errorf("the tables do not work: %v", err)
+		}
+	})
+}
+
+func TestSchema(t *testing.T) {
+	for _, name := range []string{"postgres-pgx", "postgres-pq"} {
+		t.Run(name, func(t *testing.T) {
+			target, err := dbtest.Find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db := target.Open(t)
+			schema := db.Prefix + "schema"
+			t.Cleanup(func() {
+				if _, err := db.DB.Exec("DROP SCHEMA " + schema + " CASCADE"); err != nil {
+					t.Error(err)
+				}
+			})
+			store := db.Store(t, sqlstore.WithSchema(schema))
+			if err := store.Migrate(t.Context()); err != nil {
+				t.Fatalf("Migrate again: %v", err)
+			}
+			var n int
+			err = db.DB.QueryRow("SELECT COUNT(*) FROM pg_tables WHERE schemaname = $1 AND tablename LIKE $2", schema, db.Prefix+"%").Scan(&n)
+			if err != nil || n != 6 {
+				t.Errorf("%d tables in the schema, %v; want 6", n, err)
+			}
+		})
+	}
+}

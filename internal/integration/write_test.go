@@ -1,0 +1,399 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
+	"github.com/omnichat/shopifysync/internal/integration/sample"
+	"github.com/omnichat/shopifysync/sqlstore"
+)
+
+func upsert(t testing.TB, store *sqlstore.Store, touch bool, contacts []shopifysync.Contact) map[shopifysync.Outcome]int {
+	t.Helper()
+	got, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{
+		Connection: sample.Connection, Contacts: contacts, Touch: touch,
+	})
+	if err != nil {
+		t.Fatalf("UpsertContacts: %v", err)
+	}
+	outcomes := make(map[shopifysync.Outcome]int)
+	for _, r := range got.Results {
+		outcomes[r.Outcome]++
+	}
+	return outcomes
+}
+
+// written is a counter of what was written to the database's contacts so far.
+func written(t *testing.T, conn *sql.Conn, db *dbtest.Database) int64 {
+	t.Helper()
+	var n int64
+	var name string
+	var err error
+	switch db.Dialect {
+	case sqlstore.SQLite:
+		err = conn.QueryRowContext(t.Context(), "SELECT total_changes()").Scan(&n)
+	case sqlstore.Postgres: // counters of this session's own work, flushed or not
+		err = conn.QueryRowContext(t.Context(),
+			"SELECT pg_stat_get_xact_tuples_inserted($1::regclass) + pg_stat_get_tuples_inserted($1::regclass)"+
+				" + pg_stat_get_xact_tuples_updated($1::regclass) + pg_stat_get_tuples_updated($1::regclass)", db.Prefix+"contacts").Scan(&n)
+	case sqlstore.MySQL:
+		var more int64
+		err = errors.Join(
+			conn.QueryRowContext(t.Context(), "SHOW SESSION STATUS LIKE 'Handler_write'").Scan(&name, &n),
+			conn.QueryRowContext(t.Context(), "SHOW SESSION STATUS LIKE 'Handler_update'").Scan(&name, &more))
+		n += more
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Counters are the session's, so the store gets one connection, between uses
+// of which the test looks.
+func TestUnchangedWritesNothing(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t)
+		db.DB.SetMaxOpenConns(1)
+		count := func() int64 {
+			conn, err := db.DB.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if db.Dialect == sqlstore.Postgres {
+				if _, err := conn.ExecContext(t.Context(), "SELECT pg_stat_clear_snapshot()"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(1100 * time.Millisecond) // the server publishes its counters once a second
+				if _, err := conn.ExecContext(t.Context(), "SELECT 1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return written(t, conn, db)
+		}
+		contacts := sample.Batch(0, 500, 0)
+		want := map[shopifysync.Outcome]int{shopifysync.Created: 500}
+		if diff := cmp.Diff(want, upsert(t, store, false, contacts)); diff != "" {
+			t.Errorf("first load (-want +got):\n%s", diff)
+		}
+		before := count()
+		if before < 500 {
+			t.Fatalf("the counter says %d after 500 rows: it does not count", before)
+		}
+		for i := range contacts {
+			contacts[i].Version.ObservedAt = contacts[i].Version.ObservedAt.Add(time.Hour)
+		}
+		overhead := count() // what counting itself costs (MariaDB fills a table for SHOW)
+		want = map[shopifysync.Outcome]int{shopifysync.Unchanged: 500}
+		if diff := cmp.Diff(want, upsert(t, store, false, contacts)); diff != "" {
+			t.Errorf("again (-want +got):\n%s", diff)
+		}
+		after := count()
+		if after-overhead != overhead-before {
+			t.Errorf("%d rows were written for nothing", after-overhead-(overhead-before))
+		}
+	})
+}
+
+func TestOnlyTheChangedAreWritten(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		upsert(t, store, false, sample.Batch(0, 300, 0))
+		mixed := sample.Batch(0, 400, 0)
+		for i := 0; i < 300; i += 100 {
+			mixed[i] = sample.Contact(i, 1)
+		}
+		want := map[shopifysync.Outcome]int{shopifysync.Created: 100, shopifysync.Updated: 3, shopifysync.Unchanged: 297}
+		if diff := cmp.Diff(want, upsert(t, store, false, mixed)); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		checkStored(t, store, mixed)
+	})
+}
+
+// checkStored compares the store with contacts that carry no null attribute's
+// effect but absence.
+func checkStored(t *testing.T, store *sqlstore.Store, contacts []shopifysync.Contact) {
+	t.Helper()
+	want := make(map[shopifysync.CustomerID]shopifysync.Contact)
+	var ids []shopifysync.CustomerID
+	for _, c := range contacts {
+		merged, _ := shopifysync.Apply(nil, c)
+		want[c.CustomerID] = merged
+		ids = append(ids, c.CustomerID)
+	}
+	found, err := store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: sample.Connection, IDs: ids})
+	if err != nil {
+		t.Fatalf("Contacts: %v", err)
+	}
+	got := make(map[shopifysync.CustomerID]shopifysync.Contact)
+	for _, c := range found.Contacts {
+		got[c.CustomerID] = c
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// Writers with overlapping batches, in different orders and revisions, must
+// neither fail nor let an older revision win.
+func TestConcurrentWriters(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		const writers, revisions, n = 6, 5, 120
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for r := range revisions {
+					revision := (r + w) % revisions
+					batch := sample.Batch(w*10, n, revision)
+					if w%2 == 1 {
+						for i, j := 0, len(batch)-1; i < j; i, j = i+1, j-1 {
+							batch[i], batch[j] = batch[j], batch[i]
+						}
+					}
+					_, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{Connection: sample.Connection, Contacts: batch})
+					if err != nil {
+						t.Errorf("writer %d, revision %d: %v", w, revision, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		checkStored(t, store, sample.Batch(0, n+(writers-1)*10, revisions-1))
+	})
+}
+
+// Another process that holds locks for a while must be waited for.
+func TestWaitsForLocks(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t)
+		upsert(t, store, false, sample.Batch(0, 3, 0))
+		unlock := lockContacts(t, db)
+		done := make(chan error)
+		go func() {
+			_, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{Connection: sample.Connection, Contacts: sample.Batch(0, 3, 1)})
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			t.Fatalf("the writer did not wait: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		unlock()
+		if err := <-done; err != nil {
+			t.Errorf("UpsertContacts: %v", err)
+		}
+		checkStored(t, store, sample.Batch(0, 3, 1))
+	})
+}
+
+// lockContacts holds the rows, or in SQLite the database.
+func lockContacts(t *testing.T, db *dbtest.Database) (unlock func()) {
+	t.Helper()
+	conn, err := db.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := []string{"BEGIN", "SELECT * FROM " + db.Prefix + "contacts FOR UPDATE"}
+	if db.Dialect == sqlstore.SQLite {
+		statements = []string{"BEGIN IMMEDIATE"}
+	}
+	for _, s := range statements {
+		if _, err := conn.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+			t.Error(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Without busy_timeout SQLite says SQLITE_BUSY at once; the store must go on
+// trying, and must name the reason when it gives up.
+func TestSQLiteBusyIsRetried(t *testing.T) {
+	target, err := dbtest.Find("sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := target.Open(t)
+	db.Store(t)
+	impatient, err := sql.Open("sqlite", "file:"+db.File+"?_pragma=busy_timeout(0)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer impatient.Close()
+	store, err := sqlstore.New(impatient, sqlstore.SQLite, sqlstore.WithTablePrefix(db.Prefix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock := lockContacts(t, db)
+	time.AfterFunc(100*time.Millisecond, unlock)
+	if got := upsert(t, store, false, sample.Batch(0, 3, 0)); got[shopifysync.Created] != 3 {
+		t.Errorf("outcomes: %v, want 3 created", got)
+	}
+
+	unlock = lockContacts(t, db)
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = store.UpsertContacts(ctx, shopifysync.UpsertContactsParams{Connection: sample.Connection, Contacts: sample.Batch(0, 3, 1)})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a deadline: %v, want it to end the retries", err)
+	}
+}
+
+// A store must work on a single connection: it never asks for a second one
+// while it holds one.
+func TestOneConnection(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t, sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1)))
+		db.DB.SetMaxOpenConns(1)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		mask := sample.Batch(0, 20, 1)
+		for i := range mask {
+			mask[i].Masked = shopifysync.FieldTags
+		}
+		upsert(t, store, true, sample.Batch(0, 20, 0))
+		upsert(t, store, true, mask)
+		save(t, store, connection("c1"))
+		lease, err := store.AcquireLease(ctx, shopifysync.AcquireLeaseParams{Connection: "c1", Kind: shopifysync.LeaseRun, TTL: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.SaveRun(ctx, shopifysync.SaveRunParams{Lease: lease.Lease, Run: shopifysync.Run{ID: "r1", Connection: "c1"}})
+		if err != nil {
+			t.Error(err)
+		}
+		_, err = store.PutMarks(ctx, shopifysync.PutMarksParams{Connection: "c1", Marks: []shopifysync.Mark{{Connection: "c1", CustomerID: 7}}})
+		if err != nil {
+			t.Error(err)
+		}
+		marks, err := store.Marks(ctx, shopifysync.MarksParams{Connection: "c1", Limit: 1})
+		if err != nil || len(marks.Marks) != 1 {
+			t.Errorf("marks: %v, %v", marks, err)
+		}
+		if _, err := store.ClearMarks(ctx, shopifysync.ClearMarksParams{Connection: "c1", Marks: marks.Marks}); err != nil {
+			t.Error(err)
+		}
+		if _, err := store.List(ctx, sqlstore.ListParams{Connection: sample.Connection, Limit: 5}); err != nil {
+			t.Error(err)
+		}
+		if _, err := store.FindContacts(ctx, shopifysync.FindContactsParams{Connection: sample.Connection, Email: "x", Phone: "y"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := store.ReencryptSecrets(ctx); err != nil {
+			t.Error(err)
+		}
+		_, err = store.RemoveContacts(ctx, shopifysync.RemoveContactsParams{
+			Connection: sample.Connection, All: true, Reason: shopifysync.RemovedDisconnected, ObservedAt: sample.FirstObserved.AddDate(1, 0, 0),
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The range read of versions has a limit; ids beyond it are read by key.
+func TestSparseBatch(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		all := sample.Batch(0, 1500, 0)
+		upsert(t, store, false, all)
+		var sparse []shopifysync.Contact
+		for i := 0; i < len(all); i += 100 {
+			sparse = append(sparse, all[i])
+		}
+		for range 3 { // by range with a limit, then by keys
+			want := map[shopifysync.Outcome]int{shopifysync.Unchanged: len(sparse)}
+			if diff := cmp.Diff(want, upsert(t, store, false, sparse)); diff != "" {
+				t.Errorf("outcomes (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+func TestTombstoneRowHoldsNothingPersonal(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t)
+		c := sample.Contact(0, 1)
+		c.Email, c.Phone = "jane@example.com", "+886912345678"
+		c.Attributes = append(c.Attributes, shopifysync.TextAttribute("z.secret", "jane's note"))
+		c.WhatsApp = &shopifysync.WhatsAppContact{Account: "wa-account", UserID: "886912345678", Name: "Jane"}
+		upsert(t, store, false, []shopifysync.Contact{c})
+		_, err := store.RemoveContacts(t.Context(), shopifysync.RemoveContactsParams{
+			Connection: sample.Connection, Reason: shopifysync.RemovedRedacted, ObservedAt: c.Version.ObservedAt,
+			Removals: []shopifysync.Removal{{CustomerID: c.CustomerID}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := db.DB.Query("SELECT * FROM " + db.Prefix + "contacts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		names, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := map[string]bool{"connection_id": true, "customer_id": true, "updated_at": true, "observed_at": true, "removed": true}
+		for rows.Next() {
+			cells, into := make([]sql.NullString, len(names)), make([]any, len(names))
+			for i := range cells {
+				into[i] = &cells[i]
+			}
+			if err := rows.Scan(into...); err != nil {
+				t.Fatal(err)
+			}
+			for i, cell := range cells {
+				empty := strings.Trim(cell.String, "[]{}0") == ""
+				if !kept[names[i]] && !empty {
+					t.Errorf("column %s of a tombstone holds %q", names[i], cell.String)
+				}
+			}
+		}
+		var links int
+		if err := db.DB.QueryRow("SELECT COUNT(*) FROM " + db.Prefix + "whatsapp_contacts").Scan(&links); err != nil || links != 0 {
+			t.Errorf("%d WhatsApp contacts are left, %v", links, err)
+		}
+	})
+}
+
+func TestWhatsAppContactsAreShared(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t)
+		contacts := sample.Batch(0, 3, 0)
+		for i := range contacts {
+			contacts[i].WhatsApp = &shopifysync.WhatsAppContact{Account: "a", UserID: "886912345678", Name: "Jane"}
+		}
+		contacts[2].WhatsApp.UserID = "886987654321"
+		upsert(t, store, false, contacts)
+		var people, customers int
+		err := db.DB.QueryRow("SELECT COUNT(*), SUM(customers) FROM "+db.Prefix+"whatsapp_contacts").Scan(&people, &customers)
+		if err != nil || people != 2 || customers != 3 {
+			t.Errorf("%d WhatsApp contacts of %d customers, %v; want 2 of 3", people, customers, err)
+		}
+	})
+}
