@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,8 +83,12 @@ func runCrashChild(text string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("syncing")
-	report, err := syncer.Sync(context.Background(), shopifysync.SyncParams{Connection: crashConnection, Wait: time.Minute})
+	var begun sync.Once
+	report, err := syncer.Sync(context.Background(), shopifysync.SyncParams{
+		Connection: crashConnection,
+		Wait:       time.Minute, // for the lease of the process killed before
+		OnProgress: func(shopifysync.Progress) { begun.Do(func() { fmt.Println("syncing") }) },
+	})
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func crashSyncer(store *sqlstore.Store, address string) (*shopifysync.Syncer, er
 		Credentials: shopifysync.Credentials{AccessToken: shopifysync.NewSecret("t0ken")},
 	}),
 		shopifysync.WithHTTPClient(&http.Client{Transport: toAddress(address)}),
-		shopifysync.WithLeaseTTL(2*time.Second),
+		shopifysync.WithLeaseTTL(time.Second),
 		shopifysync.WithBulkThreshold(1000), shopifysync.WithBatchSize(200),
 	)
 }
@@ -175,7 +180,7 @@ func kill(t *testing.T, target dbtest.Target, kills int) {
 		shop.Create(shopifytest.Customer{FirstName: "Late", Email: fmt.Sprintf("late%d@example.com", completed)})
 	}
 	for killed < kills {
-		report, dead := crashRun(t, string(text), time.Duration(random.IntN(3500))*time.Millisecond)
+		report, dead := crashRun(t, string(text), time.Duration(random.IntN(1500))*time.Millisecond)
 		if dead {
 			killed++
 			continue
@@ -215,7 +220,10 @@ func crashRun(t *testing.T, child string, after time.Duration) (report shopifysy
 	}
 	lines := bufio.NewReader(out)
 	if _, err := lines.ReadString('\n'); err != nil {
-		_ = cmd.Wait()
+		var exit *exec.ExitError
+		if errors.As(cmd.Wait(), &exit) && exit.ExitCode() == exitLeaseLost {
+			return report, true
+		}
 		t.Fatalf("the process did not start: %v %s", err, stderr.String())
 	}
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // SIGKILL
