@@ -52,16 +52,10 @@ func (o MapperOptions) contact(_ ConnectionID, c Customer) (Contact, error) {
 		Attributes: []Attribute{ // sorted by key
 			consentAttribute(AttrEmailConsent, c.EmailConsent, c.Email),
 			textOrNull(AttrNote, c.Note),
-			NullAttribute(AttrOrdersCount),
+			numberOrNull(AttrOrdersCount, c.NumberOfOrders),
 			consentAttribute(AttrSMSConsent, c.SMSConsent, own),
-			NullAttribute(AttrTotalSpent),
+			moneyOrNull(AttrTotalSpent, c.AmountSpent),
 		},
-	}
-	if c.NumberOfOrders != "" {
-		out.Attributes[2] = NumberAttribute(AttrOrdersCount, c.NumberOfOrders)
-	}
-	if c.AmountSpent.Amount != "" {
-		out.Attributes[4] = MoneyAttribute(AttrTotalSpent, c.AmountSpent)
 	}
 	switch {
 	case own != "":
@@ -97,7 +91,16 @@ func (c Customer) country() string {
 	return c.DefaultAddress.Country
 }
 
+// sortedTags returns the tags in order, each once: the slice itself if it is
+// like that already.
 func sortedTags(tags []string) []string {
+	ascending := true
+	for i := 1; i < len(tags) && ascending; i++ {
+		ascending = tags[i-1] < tags[i]
+	}
+	if ascending {
+		return tags
+	}
 	tags = slices.Clone(tags)
 	slices.Sort(tags)
 	return slices.Compact(tags)
@@ -108,6 +111,20 @@ func textOrNull(key AttributeKey, text string) Attribute {
 		return NullAttribute(key)
 	}
 	return TextAttribute(key, text)
+}
+
+func numberOrNull(key AttributeKey, number string) Attribute {
+	if number == "" {
+		return NullAttribute(key)
+	}
+	return NumberAttribute(key, number)
+}
+
+func moneyOrNull(key AttributeKey, m Money) Attribute {
+	if m.Amount == "" {
+		return NullAttribute(key)
+	}
+	return MoneyAttribute(key, m)
 }
 
 // consentAttribute ties the consent to the address it belongs to: a number

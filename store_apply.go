@@ -152,20 +152,22 @@ func mergeWhatsApp(base, in Contact) *WhatsAppContact {
 }
 
 func mergeAttributes(base []Attribute, in Contact) []Attribute {
-	out := make([]Attribute, 0, len(base)+len(in.Attributes))
+	out := make([]Attribute, 0, max(len(base), len(in.Attributes)))
 	for _, a := range in.Attributes {
-		if field, ok := attributeFields[a.Key]; ok && in.Masked.Has(field) {
-			continue
-		}
-		if field, ok := consentAddresses[a.Key]; ok && a.Kind == KindConsent && in.Masked.Has(field) {
-			a.Consent.Address = storedAddress(base, a.Key)
+		if in.Masked != 0 { // mostly nothing is
+			if field, ok := attributeFields[a.Key]; ok && in.Masked.Has(field) {
+				continue
+			}
+			if field, ok := consentAddresses[a.Key]; ok && a.Kind == KindConsent && in.Masked.Has(field) {
+				a.Consent.Address = storedAddress(base, a.Key)
+			}
 		}
 		out = append(out, a)
 	}
 	listed := len(out)
-	for _, a := range base {
-		if !slices.ContainsFunc(out[:listed], func(o Attribute) bool { return o.Key == a.Key }) {
-			out = append(out, a)
+	for i := range base {
+		if !hasKey(out[:listed], base[i].Key) {
+			out = append(out, base[i])
 		}
 	}
 	out = slices.DeleteFunc(out, func(a Attribute) bool { return a.Kind == KindNull })
@@ -174,6 +176,15 @@ func mergeAttributes(base []Attribute, in Contact) []Attribute {
 		return nil
 	}
 	return out
+}
+
+func hasKey(attrs []Attribute, key AttributeKey) bool {
+	for i := range attrs {
+		if attrs[i].Key == key {
+			return true
+		}
+	}
+	return false
 }
 
 // consentAddresses tells which field holds the address that a consent belongs
