@@ -29,7 +29,8 @@ type admin struct {
 	client   *shopify.Client
 	priority throttle.Priority
 	without  FieldSet
-	served   string // the version that answered last
+	served   string    // the version that answered last
+	began    time.Time // when the first answer was observed, by Shopify's clock
 }
 
 // admin opens the Admin API of a connection.
@@ -67,6 +68,9 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 	err := apiError(op, do(&m))
 	if err == nil {
 		a.noteVersion(ctx, m)
+		if a.began.IsZero() {
+			a.began = m.ObservedAt
+		}
 	}
 	if hook := a.s.hooks.APICall; hook != nil {
 		hook(ctx, APICallInfo{
@@ -461,7 +465,8 @@ func (a *admin) bulkQuery() string {
 var errBulkBusy = errors.New("no further bulk operation is taken by Shopify at the moment")
 
 // startBulk starts the bulk operation. If Shopify's answer was lost, it looks
-// whether the operation runs after all.
+// whether the operation runs after all. One that was begun before notBefore,
+// by Shopify's clock, is not taken: its rows are too old.
 func (a *admin) startBulk(ctx context.Context, notBefore time.Time) (*bulkOperation, error) {
 	query := a.bulkQuery()
 	var resp *adminapi.RunBulkQueryResponse

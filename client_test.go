@@ -92,7 +92,7 @@ func FuzzParseShop(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		shop, err := ParseShop(s)
 		if err != nil {
-			if shop != "" || !errors.Is(err, ErrInvalidShop) || len(s) > 8 && strings.Contains(err.Error(), s) {
+			if shop != "" || err != ErrInvalidShop { // its text is fixed and quotes nothing
 				t.Fatalf("%q, %v", shop, err)
 			}
 			return

@@ -80,6 +80,9 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 	ctx, stop := s.keepLease(ctx, lease, until)
 	defer stop()
 	if err := r.startOrResume(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = contextError(ctx)
+		}
 		s.release(ctx, lease)
 		return nil, fmt.Errorf("shopifysync: %w", err)
 	}
@@ -161,6 +164,7 @@ func (r *run) start(last []Run) {
 			at.Query == r.at.Query && at.Requested == r.at.Requested && at.Bulk != "" {
 			r.record, r.at = old, at
 			r.record.State, r.record.Error = RunRunning, ""
+			r.record.Checkpoint = nil // save makes a new one
 			r.record.Report.Resumed, r.record.Report.EndedAt = true, time.Time{}
 			return
 		}
@@ -380,6 +384,8 @@ func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, time.Time, e
 		switch {
 		case err == nil:
 			return got.Lease, asked.Add(s.leaseTTL), nil
+		case ctx.Err() != nil:
+			return Lease{}, time.Time{}, contextError(ctx)
 		case !errors.Is(err, ErrLeaseHeld):
 			return Lease{}, time.Time{}, storeError("take the lease", err)
 		case !time.Now().Before(deadline):
@@ -393,39 +399,34 @@ func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, time.Time, e
 
 // keepLease renews the lease, which is held until then, until stop is called.
 // The context that it returns ends with the lease, so that no store call
-// outlives it.
+// outlives it, whatever becomes of the renewals.
 func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	expiry := time.AfterFunc(time.Until(until), func() { cancel(ErrLeaseLost) })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(ctx, min(s.leaseTTL/3, time.Until(until))) == nil {
+		for sleep(ctx, s.leaseTTL/3) == nil {
 			asked := time.Now()
-			err := s.renew(ctx, lease, until)
+			err := s.renew(ctx, lease)
 			switch {
 			case err == nil:
-				until = asked.Add(s.leaseTTL)
-			case ctx.Err() != nil:
-				return
-			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(until):
-				s.logger.WarnContext(ctx, "the lease was lost", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
+				expiry.Reset(time.Until(asked.Add(s.leaseTTL)))
+				continue
+			case errors.Is(err, ErrLeaseLost):
 				cancel(ErrLeaseLost)
-				return
-			default:
-				s.logger.WarnContext(ctx, "the lease was not renewed; trying again", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
 			}
+			s.logger.WarnContext(ctx, "the lease was not renewed", "connection", string(lease.Connection), "kind", string(lease.Kind), "error", err)
 		}
 	}()
 	return ctx, func() {
+		expiry.Stop()
 		cancel(nil)
 		<-done
 	}
 }
 
-// renew extends the lease, unless that takes longer than the lease is held.
-func (s *Syncer) renew(ctx context.Context, lease Lease, until time.Time) error {
-	ctx, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
+func (s *Syncer) renew(ctx context.Context, lease Lease) error {
 	return s.protect(ctx, "store: renew the lease", func() error {
 		if _, err := s.state.RenewLease(ctx, RenewLeaseParams{Lease: lease, TTL: s.leaseTTL}); err != nil {
 			return storeError("renew the lease", err)

@@ -13,7 +13,7 @@ import (
 
 // A paged run uses Shopify's budget to at least 97 % and is never throttled.
 func TestPagedRunUsesTheBudget(t *testing.T) {
-	inWorld(t, 30_000, func(t *testing.T, w *world) {
+	inWorld(t, 20_000, func(t *testing.T, w *world) {
 		w.shop.Configure(func(c *shopifytest.StoreConfig) {
 			c.BucketSize, c.RestoreRate, c.Latency = 100, 10, 5*time.Millisecond
 			c.APIVersions, c.BulkSpeed = []string{"2024-04"}, 1
@@ -247,4 +247,48 @@ func TestHooks(t *testing.T) {
 			t.Errorf("%d starts, %d ends, operations %q", started, ended, got)
 		}
 	})
+}
+
+// A store in which nothing changed costs no write, tombstones included.
+func TestUnchangedStoreCostsNoRemoval(t *testing.T) {
+	inWorld(t, 200, func(t *testing.T, w *world) {
+		ids := w.ids()
+		if err := w.shop.Redact(ids[0]); err != nil {
+			t.Fatal(err)
+		}
+		base := shopifysync.NewMapper(shopifysync.MapperOptions{})
+		skipping := false
+		mapper := func(id shopifysync.ConnectionID, c shopifysync.Customer) (shopifysync.Contact, error) {
+			if skipping && int64(c.ID) == ids[1] || int64(c.ID) == ids[2] {
+				return shopifysync.Contact{}, shopifysync.ErrSkip
+			}
+			return base(id, c)
+		}
+		store := &removalCounter{MemoryStore: w.store}
+		s := w.syncerOn(store, shopifysync.WithMapper(mapper))
+		w.sync(s)
+		skipping = true
+		w.sync(s)
+		if r := store.removals; len(r) != 2 || r[0] != shopifysync.CustomerID(ids[0]) || r[1] != shopifysync.CustomerID(ids[1]) {
+			t.Errorf("removed %v, want the redacted one, then the one left out", r)
+		}
+		for range 2 {
+			w.sync(s)
+		}
+		if n := len(store.removals); n != 2 {
+			t.Errorf("%d removals after runs that changed nothing, want 2", n)
+		}
+	})
+}
+
+type removalCounter struct {
+	*shopifysync.MemoryStore
+	removals []shopifysync.CustomerID
+}
+
+func (c *removalCounter) RemoveContacts(ctx context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+	for _, r := range p.Removals {
+		c.removals = append(c.removals, r.CustomerID)
+	}
+	return c.MemoryStore.RemoveContacts(ctx, p)
 }

@@ -267,7 +267,7 @@ func (r *run) startBulk(ctx context.Context, watch *bulkWatch) error {
 		watch.off = true
 		return nil
 	}
-	op, err := r.admin.startBulk(ctx, r.began.Add(-time.Minute))
+	op, err := r.admin.startBulk(ctx, r.admin.began)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -428,6 +428,7 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 	case file.Proof().Bytes != op.fileSize:
 		return fmt.Errorf("%w: it has %d of %d bytes", errBulkUnusable, file.Proof().Bytes, op.fileSize)
 	}
+	r.at.Total = max(r.at.Total, roots) // so many there were at one time of the run
 	return nil
 }
 

@@ -209,6 +209,9 @@ func addReasons(to, from map[string]int64) map[string]int64 {
 func (r *run) writeBatch(ctx context.Context, b batch) (tally, error) {
 	t := tally{seen: int64(len(b.records)), offset: b.offset, high: b.high, low: b.low}
 	w := written{tally: &t}
+	if b.covered {
+		w.counted = r.failed
+	}
 	contacts := make([]Contact, 0, len(b.records))
 	for _, o := range b.records {
 		t.masked |= o.customer.Masked &^ r.s.without
@@ -229,7 +232,7 @@ func (r *run) writeBatch(ctx context.Context, b batch) (tally, error) {
 		err = r.store(ctx, contacts, &w)
 	}
 	if b.covered {
-		t = tally{seen: t.created, created: t.created, removed: t.removed}
+		t = tally{seen: t.created, created: t.created, removed: t.removed, mended: t.mended, masked: t.masked}
 	}
 	return t, err
 }
@@ -239,6 +242,9 @@ type written struct {
 	*tally
 	leave  []observed // skipped by the mapper
 	redact []observed // a consent state says REDACTED
+	// counted are records that failed before; in a covered batch the process
+	// before this one has counted them as such.
+	counted map[CustomerID]Mark
 }
 
 func (w *written) fail(id CustomerID, reason string) {
@@ -263,7 +269,9 @@ func (w *written) skip(o observed, reason string) {
 func (w *written) outcome(id CustomerID, o Outcome, reason string) bool {
 	switch o {
 	case Created:
-		w.created++
+		if _, counted := w.counted[id]; !counted {
+			w.created++
+		}
 	case Updated:
 		w.updated++
 	case Unchanged:
@@ -443,14 +451,27 @@ func (r *run) upsertBatch(ctx context.Context, contacts []Contact, w *written) e
 	return nil
 }
 
-// remove makes tombstones of contacts that are there.
+// remove makes tombstones.
 func (r *run) remove(ctx context.Context, records []observed, reason RemovalReason, w *written) error {
 	if len(records) == 0 {
 		return nil
 	}
+	ids := make([]CustomerID, len(records))
+	for i, o := range records {
+		ids[i] = o.customer.ID
+	}
+	stored, err := r.stored(ctx, ids)
+	if err != nil {
+		return err
+	}
 	p := RemoveContactsParams{Connection: r.conn.ID, Reason: reason, ObservedAt: records[0].version.ObservedAt.UTC().Truncate(time.Millisecond)}
-	for _, o := range records {
-		p.Removals = append(p.Removals, Removal{CustomerID: o.customer.ID})
+	for _, id := range ids {
+		if removable(stored[id], reason) {
+			p.Removals = append(p.Removals, Removal{CustomerID: id})
+		}
+	}
+	if len(p.Removals) == 0 {
+		return nil
 	}
 	got, err := r.s.contacts.RemoveContacts(ctx, p)
 	if err != nil {
@@ -458,6 +479,15 @@ func (r *run) remove(ctx context.Context, records []observed, reason RemovalReas
 	}
 	w.removed = addCounts(w.removed, countRemoved(reason, got.Removed))
 	return nil
+}
+
+// removable reports whether a removal would change anything: to remove once
+// more who is gone already would cost a write in every run.
+func removable(stored *Contact, reason RemovalReason) bool {
+	if reason == RemovedSkipped {
+		return stored != nil && stored.Removed == ""
+	}
+	return stored == nil || stored.Removed != reason
 }
 
 func countRemoved(reason RemovalReason, n int64) map[RemovalReason]int64 {

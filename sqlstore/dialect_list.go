@@ -5,8 +5,9 @@ type listSyntax interface {
 	// emailIs compares email with an e-mail in lower case, through the index;
 	// it may find more than it should.
 	emailIs() string
-	// like begins with an operator that folds the case of ASCII letters.
-	like() string
+	// like compares a column with a pattern in lower case, folding the case of
+	// ASCII letters at least.
+	like(column string) string
 	// hasTag is the condition that a contact has the tag.
 	hasTag(tag string) (condition string, args []any)
 	// attribute is a member of an attribute's value as text, and its argument.
@@ -21,7 +22,7 @@ type sqliteList struct{}
 
 func (sqliteList) emailIs() string { return "email = ? COLLATE NOCASE" }
 
-func (sqliteList) like() string { return "LIKE ? ESCAPE '!'" }
+func (sqliteList) like(column string) string { return column + " LIKE ? ESCAPE '!'" }
 
 func (sqliteList) hasTag(tag string) (string, []any) { return tagInText(tag) }
 
@@ -45,7 +46,10 @@ type postgresList struct{}
 
 func (postgresList) emailIs() string { return "LOWER(email) = ? AND email <> ''" }
 
-func (postgresList) like() string { return "ILIKE ? ESCAPE '!'" }
+// like avoids ILIKE, which folds by the collation and is slower with UTF-8.
+func (postgresList) like(column string) string {
+	return "LOWER(" + column + ` COLLATE "C") LIKE ? ESCAPE '!'`
+}
 
 func (postgresList) hasTag(tag string) (string, []any) {
 	return "tags @> ?::jsonb", []any{tagsJSON([]string{tag})}
@@ -63,7 +67,7 @@ type mysqlList struct{}
 
 func (mysqlList) emailIs() string { return "email = ?" }
 
-func (mysqlList) like() string { return "LIKE ? ESCAPE '!'" }
+func (mysqlList) like(column string) string { return column + " LIKE ? ESCAPE '!'" }
 
 func (mysqlList) hasTag(tag string) (string, []any) { return tagInText(tag) }
 

@@ -153,11 +153,11 @@ func (s *Store) filter(p ListParams) (*filter, error) {
 }
 
 func (f *filter) addSearch(d dialect, search string) {
-	pattern := likePattern(search)
-	condition := "name " + d.like() + " OR email " + d.like() + " OR phone " + d.like()
+	pattern := likePattern(lowerASCII(search))
+	condition := d.like("name") + " OR " + d.like("email") + " OR " + d.like("phone")
 	args := []any{pattern, pattern, pattern}
 	if digits := phoneDigits(search); digits != "" {
-		condition += " OR phone " + d.like()
+		condition += " OR " + d.like("phone")
 		args = append(args, likePattern(digits))
 	}
 	if id, err := shopifysync.ParseCustomerID(search); err == nil {

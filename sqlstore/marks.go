@@ -12,8 +12,8 @@ import (
 )
 
 // insertMarks is the rule of [shopifysync.StateStore.PutMarks] in SQL. What
-// comes in as generation is what a new mark starts at, and in its low 16 bits
-// how often the mark is put; see newGeneration.
+// comes in as generation is what a new mark starts at; its low 8 bits are how
+// often the mark is put. See newGeneration.
 var insertMarks = insertion{
 	table: "{marks}",
 	columns: []column{
@@ -21,7 +21,7 @@ var insertMarks = insertion{
 		{"reason", text}, {"floor", bigint}, {"merged_into", bigint},
 	},
 	update: []assignment{
-		{"generation", "old.generation + (new.generation & 65535)"},
+		{"generation", "old.generation + (new.generation & 255)"},
 		{"not_before", "CASE WHEN new.not_before < old.not_before THEN new.not_before ELSE old.not_before END"},
 		{"attempts", "CASE WHEN new.attempts <> 0 THEN new.attempts ELSE old.attempts END"},
 		{"reason", "CASE WHEN new.reason <> '' THEN new.reason ELSE old.reason END"},
@@ -30,9 +30,18 @@ var insertMarks = insertion{
 	},
 }
 
-// newGeneration is where a new mark starts: at the clock, so that a mark put
-// after a clearing never has a generation of the one cleared.
-func newGeneration(puts int64) int64 { return time.Now().UnixMilli()<<16 | puts }
+// newGeneration is where a new mark starts: at the clock in microseconds, and
+// never twice at the same, so that a mark put after a clearing has no generation
+// of the one cleared.
+func (s *Store) newGeneration(puts int64) int64 {
+	for {
+		last := s.lastMark.Load()
+		now := max(time.Now().UnixMicro(), last+1)
+		if s.lastMark.CompareAndSwap(last, now) {
+			return now<<8 | min(puts, 255)
+		}
+	}
+}
 
 // PutMarks implements [shopifysync.StateStore].
 func (s *Store) PutMarks(ctx context.Context, p shopifysync.PutMarksParams) (shopifysync.PutMarksResult, error) {
@@ -47,7 +56,7 @@ func (s *Store) PutMarks(ctx context.Context, p shopifysync.PutMarksParams) (sho
 	marks := foldMarks(p.Marks)
 	cells := make([]any, 0, len(marks)*len(insertMarks.columns))
 	for _, m := range marks {
-		cells = append(cells, int64(m.CustomerID), newGeneration(m.Generation), m.NotBefore.UnixMilli(),
+		cells = append(cells, int64(m.CustomerID), s.newGeneration(m.Generation), m.NotBefore.UnixMilli(),
 			int64(m.Attempts), plainText(m.Reason, 255), m.Floor.UnixMilli(), int64(m.MergedInto))
 	}
 	put := func(q querier) error {

@@ -23,6 +23,8 @@ type Store struct {
 	// sparse counts down the batches for which reading heads by id range is
 	// not tried; see heads.
 	sparse atomic.Int32
+	// lastMark is the microsecond of the last new mark; see newGeneration.
+	lastMark atomic.Int64
 }
 
 var _ interface {

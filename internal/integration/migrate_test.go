@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/internal/integration/dbtest"
@@ -174,5 +175,48 @@ func TestSchema(t *testing.T) {
 				t.Errorf("%d tables in the schema, %v; want 6", n, err)
 			}
 		})
+	}
+}
+
+// In PostgreSQL two that create one table at once fail with a duplicate, which
+// is retried; the lock keeps such errors out of the server's log.
+func TestMigrateHoldsTheLock(t *testing.T) {
+	target, err := dbtest.Find("postgres-pgx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := target.Open(t)
+	tx, err := db.DB.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	table := db.Prefix + "migrations"
+	if _, err := tx.Exec("CREATE TABLE " + table + " (version BIGINT)"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- db.NewStore(t).Migrate(t.Context()) }() // waits for the table's name
+	const held = "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)" +
+		" WHERE locktype = 'advisory' AND granted AND query LIKE '%' || $1 || '%' AND wait_event_type = 'Lock'"
+	start := time.Now()
+	for locks := 0; locks == 0; {
+		if err := db.DB.QueryRowContext(t.Context(), held, "CREATE TABLE IF NOT EXISTS "+table).Scan(&locks); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("Migrate did not wait: %v", err)
+		default:
+		}
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("Migrate waits without holding the lock")
+		}
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Migrate: %v", err)
 	}
 }

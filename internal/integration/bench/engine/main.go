@@ -28,7 +28,7 @@ var (
 	full      = flag.Bool("full", false, "measure memory with 1,000,000 customers, too: some minutes")
 	child     = flag.String("child", "", "for this program itself: be the `part` of a memory measurement")
 	endpoint  = flag.String("endpoint", "", "with -child: the `address` of the fake Shopify")
-	profile   = flag.String("profile", "", "write CPU and heap profiles of the runs into this `directory`")
+	profile   = flag.String("profile", "", "write CPU and allocation profiles of the runs into this existing `directory`")
 )
 
 func main() {
