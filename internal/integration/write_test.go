@@ -430,3 +430,22 @@ func TestWhatsAppContactsAreShared(t *testing.T) {
 		}
 	})
 }
+
+// A batch may be larger than one statement can be: 65,535 placeholders, or the
+// server's max_allowed_packet.
+func TestLargeBatch(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		many := sample.Batch(0, 3000, 0)
+		upsert(t, store, false, many)
+		checkStored(t, store, many[2990:])
+
+		long := sample.Batch(4000, 20, 0)
+		for i := range long {
+			note := strings.Repeat("長い'\\", 150_000) // 1.2 MB, and more once escaped
+			long[i].Attributes = []shopifysync.Attribute{shopifysync.TextAttribute(shopifysync.AttrNote, note)}
+		}
+		upsert(t, store, false, long)
+		checkStored(t, store, long[18:])
+	})
+}
