@@ -66,11 +66,8 @@ func storeError(doing string, err error) error {
 // contextError is why ctx, which has ended, did.
 func contextError(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(cause, ErrLeaseLost):
+	if errors.Is(cause, ErrLeaseLost) {
 		return ErrLeaseLost
-	case cause == ctx.Err():
-		return cause
 	}
 	return &hostError{doing: "cancelled", err: errors.Join(ctx.Err(), cause)}
 }

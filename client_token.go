@@ -45,7 +45,7 @@ func (t *tokens) cache(s *Syncer, conn Connection) *shopify.TokenCache {
 	key := cred.ClientID + "\x00" + cred.ClientSecret.Reveal()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.client == nil || t.key != key || t.shop != conn.Shop {
+	if t.key != key || t.shop != conn.Shop { // so it is at first: no key is empty
 		t.key, t.shop = key, conn.Shop
 		t.client = shopify.NewTokenCache(shopify.ExchangeParams{
 			Shop: string(conn.Shop), ClientID: cred.ClientID, ClientSecret: cred.ClientSecret.Reveal(),

@@ -453,6 +453,9 @@ func TestSyncWrongStore(t *testing.T) {
 				}
 				w.addsUp(r)
 				w.noSecrets(fmt.Sprint(err))
+				if strings.Contains(name, "panic") && !strings.Contains(w.log.String(), "sync_guard_test.go") {
+					t.Error("the log does not tell where it panicked")
+				}
 				runs, _ := w.store.Runs(t.Context(), shopifysync.RunsParams{Connection: connID, Limit: 1})
 				if runs.Runs[0].State != shopifysync.RunPaused {
 					t.Errorf("state %s", runs.Runs[0].State)
@@ -1017,6 +1020,84 @@ func TestSyncEditedCredentials(t *testing.T) {
 				runs, _ := w.store.Runs(t.Context(), shopifysync.RunsParams{Connection: connID, Limit: 1})
 				if name == "none any more" && runs.Runs[0].State != shopifysync.RunFailed {
 					t.Errorf("state %s: there is nothing to go on with", runs.Runs[0].State)
+				}
+			})
+		})
+	}
+}
+
+// The default limit of removals is a fifth, where that is more than fifty.
+func TestSyncRemovesAFifth(t *testing.T) {
+	inWorld(t, 400, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
+		s := w.syncer()
+		w.sync(s)
+		for _, id := range w.ids()[:75] {
+			if err := w.shop.Delete(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := w.sync(s); r.RemovedTotal() != 75 {
+			t.Errorf("%+v", r)
+		}
+		w.mirrors()
+	})
+}
+
+// Even a single record may be too expensive, for ever.
+func TestSyncTooExpensive(t *testing.T) {
+	for _, operation := range []string{"CustomersPage", "CustomersByID"} {
+		t.Run(operation, func(t *testing.T) {
+			inWorld(t, 300, func(t *testing.T, w *world) {
+				w.sync(w.syncer())
+				if err := w.shop.Delete(w.ids()[0]); err != nil {
+					t.Fatal(err)
+				}
+				w.shop.Inject(shopifytest.Fault{Operation: operation, Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{
+					Message: "Query cost is too high.", Extensions: map[string]any{"code": "MAX_COST_EXCEEDED"},
+				}}})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				r, err := w.syncer().Sync(ctx, shopifysync.SyncParams{Connection: connID})
+				if err == nil || ctx.Err() != nil || r.Complete || r.RemovedTotal() != 0 {
+					t.Errorf("error %v, %+v", err, r)
+				}
+			})
+		})
+	}
+}
+
+// A token obtained with a secret, or for a name of the store, that is no
+// longer the connection's is not used any more.
+func TestTokensFollowTheConnection(t *testing.T) {
+	tests := map[string]func(*world, *shopifysync.Connection){
+		"the secret is rotated": func(w *world, c *shopifysync.Connection) {
+			c.Credentials.ClientSecret = shopifysync.NewSecret("another-secret")
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.ClientSecret = "another-secret" })
+		},
+		"the store is renamed": func(w *world, c *shopifysync.Connection) {
+			c.Shop = "renamed.myshopify.com"
+			w.shop.Rename("renamed.myshopify.com")
+		},
+	}
+	for name, edit := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 20, func(t *testing.T, w *world) {
+				w.conn.Credentials = shopifysync.Credentials{ClientID: "client-id", ClientSecret: shopifysync.NewSecret("client-secret")}
+				conns := &editedConnections{ConnectionStore: shopifysync.StaticConnections(w.conn), left: 2, latest: w.conn}
+				s, err := shopifysync.New(w.store, conns, shopifysync.WithHTTPClient(w.server.Client()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.sync(s)
+				w.sync(s)
+				if n := w.server.Count(shopifytest.OpToken); n != 1 {
+					t.Errorf("%d tokens were asked for before, want 1", n)
+				}
+				edit(w, &conns.latest)
+				w.sync(s)
+				if n := w.server.Count(shopifytest.OpToken); n != 2 {
+					t.Errorf("%d tokens were asked for, want 2", n)
 				}
 			})
 		})

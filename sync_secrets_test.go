@@ -99,8 +99,7 @@ func TestSyncTellsNoSecrets(t *testing.T) {
 		store  func(w *world) shopifysync.ContactStore
 		// want is what the run must end with; nil: no error.
 		want error
-		// silent: the host's own error must be within reach.
-		host bool
+		host bool // the host's own error must be within reach
 	}
 	quoting := driverError{quote}
 	fault := func(f shopifytest.Fault) func(*world) { return func(w *world) { w.shop.Inject(f) } }
@@ -283,6 +282,9 @@ func TestSyncTellsNoSecrets(t *testing.T) {
 				var own driverError
 				if scene.host && !errors.As(err, &own) {
 					t.Errorf("the host's own error is out of reach of %v", err)
+				}
+				if scene.want == quoting && !strings.Contains(err.Error(), "driverError") {
+					t.Errorf("error %v: it does not name the kind of error", err)
 				}
 				heard.hear(err, report)
 				runs, _ := w.store.Runs(context.Background(), shopifysync.RunsParams{Connection: connID, Limit: 10})

@@ -146,9 +146,6 @@ func (s *Store) readMarks(ctx context.Context, p shopifysync.MarksParams) (shopi
 	if err := rows.Err(); err != nil {
 		return result, err
 	}
-	if err := rows.Close(); err != nil { // a database of one connection needs it back
-		return result, err
-	}
 	err = s.db.QueryRowContext(ctx, s.text("SELECT COUNT(*) FROM {marks} WHERE connection_id = ?"), string(p.Connection)).Scan(&result.Open)
 	return result, err
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -219,4 +220,31 @@ func TestMigrateHoldsTheLock(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Migrate: %v", err)
 	}
+}
+
+func TestMigrateWaitsForTheLock(t *testing.T) {
+	target, err := dbtest.Find("mysql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := target.Open(t)
+	conn, err := db.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const name = "CONCAT('shopifysync ', SHA1(CONCAT(DATABASE(), '.', ?)))"
+	var got int
+	if err := conn.QueryRowContext(t.Context(), "SELECT GET_LOCK("+name+", 0)", db.Prefix).Scan(&got); err != nil || got != 1 {
+		t.Fatalf("GET_LOCK: %d, %v", got, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := db.NewStore(t).Migrate(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Migrate: %v, want it to wait", err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "DO RELEASE_LOCK("+name+")", db.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	db.Store(t)
 }

@@ -67,6 +67,9 @@ func TestSecretsAreEncryptedAtRest(t *testing.T) {
 				}
 			}
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -406,6 +406,9 @@ func TestTombstoneRowHoldsNothingPersonal(t *testing.T) {
 				}
 			}
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		var links int
 		if err := db.DB.QueryRow("SELECT COUNT(*) FROM " + db.Prefix + "whatsapp_contacts").Scan(&links); err != nil || links != 0 {
 			t.Errorf("%d WhatsApp contacts are left, %v", links, err)

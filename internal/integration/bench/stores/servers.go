@@ -140,6 +140,9 @@ func serverTime(db *dbtest.Database) (total time.Duration) {
 				total += processTime(pid)
 			}
 		}
+		if rows.Err() != nil {
+			return 0
+		}
 	case sqlstore.MySQL:
 		var file string
 		if db.DB.QueryRow("SELECT @@pid_file").Scan(&file) != nil {
