@@ -176,6 +176,9 @@ func TestSweepOddLookups(t *testing.T) {
 				if test.err && err == nil {
 					t.Errorf("no error; %+v", r)
 				}
+				if name == "a record that cannot be read" && (err != nil || !r.Complete || r.Failed != 1) {
+					t.Errorf("error %v, %+v: a failed record does not spoil the run", err, r)
+				}
 				if _, there := w.contacts()[shopifysync.CustomerID(a)]; !there {
 					t.Errorf("a customer who exists was removed: %v, %+v", err, r)
 				}
@@ -385,6 +388,39 @@ func TestSyncStopsTheOperation(t *testing.T) {
 		// The second run finds a free slot, and no checkpoint of the first.
 		if r := w.sync(w.syncer(shopifysync.WithBulkThreshold(300))); r.Resumed {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// Customers who go while the list is read do not make it incomplete.
+func TestSyncShrinkingStore(t *testing.T) {
+	inWorld(t, 600, func(t *testing.T, w *world) {
+		ids := w.ids()
+		w.shop.Inject(shopifytest.Fault{Operation: "CustomersPage", After: 2, Edit: func(map[string]any) {
+			for _, id := range ids[len(ids)-30:] { // of the first page
+				if err := w.shop.Delete(id); err != nil {
+					t.Error(err)
+				}
+			}
+		}})
+		if r := w.sync(w.syncer()); r.Seen != 600 {
+			t.Errorf("%+v", r)
+		}
+		w.sync(w.syncer())
+		w.mirrors()
+	})
+}
+
+// An operation that Shopify refuses is not taken for a stale cursor on the
+// first page, where there is none.
+func TestSyncRefusedQuery(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		w.shop.Inject(shopifytest.Fault{Operation: "CustomersPage", Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{
+			Message: "Field 'note' doesn't exist on type 'Customer'", Extensions: map[string]any{"code": "undefinedField"},
+		}}})
+		_, err := w.syncer().Sync(t.Context(), shopifysync.SyncParams{Connection: connID})
+		if n := w.server.Count("CustomersPage"); err == nil || errors.Is(err, shopifysync.ErrIncomplete) || n != 1 {
+			t.Errorf("%d pages were asked for, error %v", n, err)
 		}
 	})
 }

@@ -869,13 +869,14 @@ func TestResumeCountsOnce(t *testing.T) {
 	tests := map[string]struct {
 		before, after *shopifytest.Fault
 	}{
-		"the file is gone":   {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, Status: 404, Times: always}},
-		"the file is cut":    {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 900_000, Times: always}},
-		"an operation ago":   {&shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 300_000, Times: 1}, nil},
-		"it is forgotten":    {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Times: always, Edit: func(m map[string]any) { m["data"].(map[string]any)["node"] = nil }}},
-		"nothing is wrong":   {nil, nil},
-		"a cursor is stale":  {&shopifytest.Fault{Operation: "CustomersPage", After: 2, Errors: []shopifytest.GraphQLError{{Message: "Invalid cursor", Extensions: map[string]any{"code": "BAD_REQUEST"}}}}, nil},
-		"the version served": {nil, nil},
+		"the file is gone":         {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, Status: 404, Times: always}},
+		"the file is cut":          {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 900_000, Times: always}},
+		"an operation ago":         {&shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 300_000, Times: 1}, nil},
+		"it is forgotten":          {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Times: always, Edit: func(m map[string]any) { m["data"].(map[string]any)["node"] = nil }}},
+		"nothing is wrong":         {nil, nil},
+		"it cannot be asked after": {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Errors: []shopifytest.GraphQLError{{Message: "no"}}}},
+		"a cursor is stale":        {&shopifytest.Fault{Operation: "CustomersPage", After: 2, Errors: []shopifytest.GraphQLError{{Message: "Invalid cursor", Extensions: map[string]any{"code": "BAD_REQUEST"}}}}, nil},
+		"the version served":       {nil, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -906,8 +907,17 @@ func TestResumeCountsOnce(t *testing.T) {
 				if name == "the version served" {
 					w.shop.Configure(func(c *shopifytest.StoreConfig) { c.APIVersions = []string{"2026-04", "2026-07"} })
 				}
+				if name == "it cannot be asked after" { // that is no reason to count anybody again
+					if r, err := w.syncer(opts...).Sync(t.Context(), shopifysync.SyncParams{Connection: connID}); err == nil || r.Complete {
+						t.Errorf("error %v, %+v", err, r)
+					}
+				}
+				pages := w.server.Count("CustomersPage")
 				if r = w.sync(w.syncer(opts...)); r.Seen != 3000 {
 					t.Errorf("%+v", r)
+				}
+				if n := w.server.Count("CustomersPage") - pages; n != 1 && name == "nothing is wrong" {
+					t.Errorf("%d pages were read after the file, want 1: the newest", n)
 				}
 				w.mirrors()
 			})

@@ -143,7 +143,8 @@ func (r *run) takePage(list *listing, page observedPage) (fresh int, err error) 
 	for _, o := range page.records {
 		id := o.customer.ID
 		switch {
-		case id == 0 || list.lowest != 0 && id >= list.lowest:
+		case id == 0: // it cannot be told where it belongs
+		case list.lowest != 0 && id >= list.lowest:
 			list.disorderly = true
 		default:
 			list.lowest, b.low = id, id

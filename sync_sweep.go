@@ -151,9 +151,6 @@ func (r *run) takeFound(found []observed) error {
 			b.records = append(b.records, o)
 		}
 	}
-	if len(b.records) == 0 {
-		return nil
-	}
 	return r.pipe.submit(b)
 }
 

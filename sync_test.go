@@ -30,7 +30,25 @@ type world struct {
 	shop   *shopifytest.Store
 	conn   shopifysync.Connection
 	store  *shopifysync.MemoryStore
-	log    *bytes.Buffer
+	log    *logBuffer
+}
+
+// A logBuffer is what all Syncers of a world log to.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // inWorld runs f in a bubble of virtual time with a store of n customers.
@@ -49,7 +67,7 @@ func newWorld(t *testing.T, n int) *world {
 		Domain: "demo.myshopify.com", AccessToken: "canary-token-1", Latency: 20 * time.Millisecond,
 	})
 	shop.Generate(n, 7)
-	w := &world{t: t, server: server, shop: shop, store: shopifysync.NewMemoryStore(), log: new(bytes.Buffer)}
+	w := &world{t: t, server: server, shop: shop, store: shopifysync.NewMemoryStore(), log: new(logBuffer)}
 	w.conn = shopifysync.Connection{
 		ID: connID, Shop: "demo.myshopify.com",
 		Credentials: shopifysync.Credentials{AccessToken: shopifysync.NewSecret("canary-token-1")},
