@@ -869,11 +869,14 @@ func TestResumeCountsOnce(t *testing.T) {
 	tests := map[string]struct {
 		before, after *shopifytest.Fault
 	}{
-		"the file is gone":         {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, Status: 404, Times: always}},
-		"the file is cut":          {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 900_000, Times: always}},
-		"an operation ago":         {&shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 300_000, Times: 1}, nil},
-		"it is forgotten":          {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Times: always, Edit: func(m map[string]any) { m["data"].(map[string]any)["node"] = nil }}},
-		"nothing is wrong":         {nil, nil},
+		"the file is gone": {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, Status: 404, Times: always}},
+		"the file is cut":  {nil, &shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 900_000, Times: always}},
+		"an operation ago": {&shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 300_000, Times: 1}, nil},
+		"it is forgotten":  {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Times: always, Edit: func(m map[string]any) { m["data"].(map[string]any)["node"] = nil }}},
+		"nothing is wrong": {nil, nil},
+		"a record had failed": {&shopifytest.Fault{Operation: "CustomersPage", Edit: editPage(func(page map[string]any) {
+			page["nodes"].([]any)[7].(map[string]any)["tags"] = 7
+		})}, nil},
 		"it cannot be asked after": {nil, &shopifytest.Fault{Operation: "PollBulkOperation", Errors: []shopifytest.GraphQLError{{Message: "no"}}}},
 		"a cursor is stale":        {&shopifytest.Fault{Operation: "CustomersPage", After: 2, Errors: []shopifytest.GraphQLError{{Message: "Invalid cursor", Extensions: map[string]any{"code": "BAD_REQUEST"}}}}, nil},
 		"the version served":       {nil, nil},
@@ -918,6 +921,9 @@ func TestResumeCountsOnce(t *testing.T) {
 				}
 				if n := w.server.Count("CustomersPage") - pages; n != 1 && name == "nothing is wrong" {
 					t.Errorf("%d pages were read after the file, want 1: the newest", n)
+				}
+				if marks, _ := w.store.Marks(t.Context(), shopifysync.MarksParams{Connection: connID, Limit: 10}); marks.Open != 0 {
+					t.Errorf("%d marks are left: %+v", marks.Open, marks.Marks)
 				}
 				w.mirrors()
 			})
@@ -1108,6 +1114,64 @@ func TestTokensFollowTheConnection(t *testing.T) {
 				w.sync(s)
 				if n := w.server.Count(shopifytest.OpToken); n != 2 {
 					t.Errorf("%d tokens were asked for, want 2", n)
+				}
+			})
+		})
+	}
+}
+
+// A second bulk file is read from its start, however far the first one was.
+func TestSyncSecondFile(t *testing.T) {
+	inWorld(t, 3000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = shopifytest.Unlimited, 2*time.Second })
+		w.shop.Inject(shopifytest.Fault{Operation: shopifytest.OpBulkDownload, TruncateAt: 200_000})
+		ids := w.ids()
+		w.shop.Inject(shopifytest.Fault{Operation: "CustomersPage", After: 2, Edit: func(map[string]any) {
+			for _, id := range ids[:20] { // who came first in the first file
+				if err := w.shop.Delete(id); err != nil {
+					t.Error(err)
+				}
+			}
+		}})
+		r := w.sync(w.syncer(shopifysync.WithBulkThreshold(300), shopifysync.WithBatchSize(20)))
+		if n := w.server.Count("RunBulkQuery"); n != 2 || r.Source != "pages+bulk" || r.Seen != 3000 {
+			t.Errorf("%d operations, %+v", n, r)
+		}
+		w.sync(w.syncer())
+		w.mirrors()
+	})
+}
+
+// A lease that is renewed lasts as long as the run does.
+func TestSyncLongerThanALease(t *testing.T) {
+	inWorld(t, 300, func(t *testing.T, w *world) {
+		slow := &slowStore{ContactStore: w.store, delay: 5 * time.Minute}
+		w.sync(w.syncerOn(slow))
+	})
+}
+
+func TestSyncSkipReason(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want string
+	}{
+		"none":             {shopifysync.ErrSkip, "left out"},
+		"one":              {fmt.Errorf("wholesale: %w", shopifysync.ErrSkip), "wholesale"},
+		"Shopify's own":    {fmt.Errorf("redacted: %w", shopifysync.ErrSkip), "left out"},
+		"NUL":              {fmt.Errorf("a\x00b: %w", shopifysync.ErrSkip), "ab"},
+		"invalid UTF-8":    {fmt.Errorf("a\xffb: %w", shopifysync.ErrSkip), "ab"},
+		"a long one":       {fmt.Errorf("%s: %w", strings.Repeat("世", 90), shopifysync.ErrSkip), strings.Repeat("世", 85)},
+		"cut in character": {fmt.Errorf("a%s: %w", strings.Repeat("世", 90), shopifysync.ErrSkip), "a" + strings.Repeat("世", 84)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
+				r := w.sync(w.syncer(shopifysync.WithMapper(func(shopifysync.ConnectionID, shopifysync.Customer) (shopifysync.Contact, error) {
+					return shopifysync.Contact{}, test.err
+				})))
+				if len(r.Skipped) != 1 || r.Skipped[test.want] != 10 {
+					t.Errorf("%+v", r.Skipped)
 				}
 			})
 		})
