@@ -1,7 +1,6 @@
 package shopifysync
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
@@ -36,10 +35,10 @@ func NewMapper(opts MapperOptions) Mapper {
 
 func (o MapperOptions) contact(_ ConnectionID, c Customer) (Contact, error) {
 	if !decimalOrEmpty(c.NumberOfOrders) {
-		return Contact{}, errors.New("the number of orders is not a number")
+		return Contact{}, Reason("the number of orders is not a number")
 	}
 	if !decimalOrEmpty(c.AmountSpent.Amount) {
-		return Contact{}, errors.New("the amount spent is not a number")
+		return Contact{}, Reason("the amount spent is not a number")
 	}
 	own := o.phone(c.Phone, c.country())
 	out := Contact{

@@ -428,8 +428,12 @@ func TestParseWebhookCost(t *testing.T) {
 				size = min(size, after.TotalAlloc-before.TotalAlloc)
 			}
 			t.Logf("%v allocations, %d bytes", allocs, size)
-			if allocs > 12 {
-				t.Errorf("%v allocations, want at most 12", allocs)
+			most := 12.0
+			if underRace {
+				most = 16
+			}
+			if allocs > most {
+				t.Errorf("%v allocations, want at most %v", allocs, most)
 			}
 			if size > 1024 {
 				t.Errorf("%d bytes beside the body, want at most 1024", size)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package shopifysync
+
+const underRace = false
