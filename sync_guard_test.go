@@ -1042,24 +1042,6 @@ func TestSyncEditedCredentials(t *testing.T) {
 	}
 }
 
-// The default limit of removals is a fifth, where that is more than fifty.
-func TestSyncRemovesAFifth(t *testing.T) {
-	inWorld(t, 400, func(t *testing.T, w *world) {
-		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
-		s := w.syncer()
-		w.sync(s)
-		for _, id := range w.ids()[:75] {
-			if err := w.shop.Delete(id); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if r := w.sync(s); r.RemovedTotal() != 75 {
-			t.Errorf("%+v", r)
-		}
-		w.mirrors()
-	})
-}
-
 // Even a single record may be too expensive, for ever.
 func TestSyncTooExpensive(t *testing.T) {
 	for _, operation := range []string{"CustomersPage", "CustomersByID"} {

@@ -520,16 +520,22 @@ func TestSyncMassRemoval(t *testing.T) {
 }
 
 // Fifty may always go: a small store is not a suspicion.
-func TestSyncFewRemovals(t *testing.T) {
-	inWorld(t, 60, func(t *testing.T, w *world) {
+func TestSyncFewRemovals(t *testing.T) { testRemovals(t, 60, 40) }
+
+// The default limit of removals is a fifth, where that is more than fifty.
+func TestSyncRemovesAFifth(t *testing.T) { testRemovals(t, 400, 75) }
+
+// testRemovals deletes some customers of a store; a sync removes as many.
+func testRemovals(t *testing.T, customers, deleted int) {
+	inWorld(t, customers, func(t *testing.T, w *world) {
 		s := w.syncer()
 		w.sync(s)
-		for _, id := range w.ids()[:40] {
+		for _, id := range w.ids()[:deleted] {
 			if err := w.shop.Delete(id); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if r := w.sync(s); r.RemovedTotal() != 40 {
+		if r := w.sync(s); r.RemovedTotal() != int64(deleted) {
 			t.Errorf("%+v", r)
 		}
 		w.mirrors()
