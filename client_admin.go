@@ -29,6 +29,7 @@ type admin struct {
 	client   *shopify.Client
 	priority throttle.Priority
 	without  FieldSet
+	shopID   string    // the store's identity; empty until it is known
 	served   string    // the version that answered last
 	began    time.Time // when the first answer was observed, by Shopify's clock
 }
@@ -380,20 +381,41 @@ func (a *admin) count(ctx context.Context) (int64, bool, error) {
 	return int64(resp.CustomersCount.Count), resp.CustomersCount.Precision == v2025_07.CountPrecisionExact, nil
 }
 
-// checkShop makes sure that the store which answers is the one named.
-func (a *admin) checkShop(ctx context.Context) error {
+// shop reads what Shopify says of the store.
+func (a *admin) shop(ctx context.Context) (ShopInfo, error) {
 	var resp *adminapi.ShopResponse
-	_, err := a.call(ctx, "Shop", func(m *shopify.Meta) (err error) {
+	meta, err := a.call(ctx, "Shop", func(m *shopify.Meta) (err error) {
 		resp, err = adminapi.Shop(ctx, a.client.Call(m, a.priority))
 		return err
 	})
 	if err != nil {
-		return err
+		return ShopInfo{}, err
 	}
-	if !strings.EqualFold(resp.Shop.MyshopifyDomain, string(a.conn.Shop)) {
-		return &APIError{Op: "Shop", Err: ErrShopMoved}
+	got := resp.Shop
+	if got.Id == "" || got.MyshopifyDomain == "" {
+		return ShopInfo{}, &APIError{Op: "Shop", RequestID: meta.RequestID, Err: errors.New("the answer does not say which store it is for: try again")}
 	}
-	return nil
+	return ShopInfo{
+		ID: got.Id, Name: got.Name, Domain: Shop(strings.ToLower(got.MyshopifyDomain)),
+		Plan: got.Plan.DisplayName, Plus: got.Plan.ShopifyPlus, Test: got.Plan.PartnerDevelopment,
+		Currency: got.CurrencyCode, TimeZone: got.IanaTimezone,
+	}, nil
+}
+
+// checkShop makes sure that the store which answers is the one named, and the
+// one that the connection has always been of.
+func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
+	info, err := a.shop(ctx)
+	switch {
+	case err != nil:
+		return info, err
+	case a.shopID != "" && info.ID != a.shopID:
+		return info, &APIError{Op: "Shop", Err: ErrAnotherStore}
+	case info.Domain != a.conn.Shop:
+		return info, &APIError{Op: "Shop", Err: ErrShopMoved}
+	}
+	a.shopID = info.ID
+	return info, nil
 }
 
 // explainDenied turns a refusal to read customers into the error that says

@@ -28,8 +28,12 @@ var (
 	ErrProtectedData = errors.New("customers' personal data is not shown to this app on this plan: use a Dev Dashboard app (client ID and secret, no token)")
 	// ErrShopNotFound: no store answers under that name.
 	ErrShopNotFound = errors.New("no Shopify store has this name: check the spelling of {store_name}.myshopify.com in the Shopify admin under Settings, Domains")
+	// ErrAnotherStore: the connection belongs to another store (shop.id) than the one that answers.
+	ErrAnotherStore = errors.New("this connection belongs to another Shopify store: connect a new store under a connection of its own")
 	// ErrShopMoved: the store answers under another name, or another store does.
 	ErrShopMoved = errors.New("this store now answers under another myshopify.com name: edit the connection to the new name")
+	// ErrUninstalled: Shopify refused the token after it said that the app was uninstalled.
+	ErrUninstalled = errors.New("the app was uninstalled from the store, so nothing is sent to it: contacts stay; install the app again and connect")
 	// ErrShopFrozen: 402, the merchant has not paid Shopify.
 	ErrShopFrozen = errors.New("the store is frozen by Shopify for an unpaid bill: nothing is lost; sync again when the merchant has settled it")
 	// ErrShopLocked: 423, Shopify locked the store.
@@ -45,6 +49,8 @@ var (
 	ErrIncomplete = errors.New("the run did not see every customer, so nothing was removed: sync again")
 	// ErrMassRemoval: a sweep would remove an implausible share of the contacts.
 	ErrMassRemoval = errors.New("too many customers are gone from Shopify at once, so nothing was removed: check the store, then raise MaxRemovedShare to confirm")
+	// ErrStateConflict is returned by a [StateStore] when a state was saved by somebody else meanwhile.
+	ErrStateConflict = errors.New("the connection's state was saved by somebody else meanwhile: read it again")
 	// ErrSkip is returned by a [Mapper] to leave a customer out. Wrap it to name
 	// the reason: fmt.Errorf("wholesale: %w", ErrSkip).
 	ErrSkip = errors.New("skip")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -26,6 +28,18 @@ type options struct {
 	batchSize     int
 	bulkThreshold int64
 	leaseTTL      time.Duration
+
+	webhookURL     string // with {connection}; empty: no subscriptions
+	webhooksAtOnce int
+	privacy        PrivacyHandler
+	marked         func(context.Context, ConnectionID)
+
+	catchUpEvery   time.Duration
+	fullEvery      time.Duration
+	fullEveryLarge time.Duration
+	checkEvery     time.Duration
+	drainsAtOnce   int
+	runsAtOnce     int
 }
 
 func defaultOptions() options {
@@ -36,6 +50,14 @@ func defaultOptions() options {
 		batchSize:     1000,
 		bulkThreshold: 10_000,
 		leaseTTL:      30 * time.Second,
+
+		webhooksAtOnce: 256,
+		catchUpEvery:   15 * time.Minute,
+		fullEvery:      24 * time.Hour,
+		fullEveryLarge: 7 * 24 * time.Hour,
+		checkEvery:     time.Hour,
+		drainsAtOnce:   8,
+		runsAtOnce:     2,
 	}
 }
 
@@ -145,6 +167,37 @@ type Hooks struct {
 	// APICall is called after each operation on Shopify's Admin API, retries
 	// included.
 	APICall func(ctx context.Context, info APICallInfo)
+	// WebhookEnd is called for each verified webhook, once it has been dealt
+	// with for one connection.
+	WebhookEnd func(ctx context.Context, info WebhookEndInfo)
+	// DrainEnd is called when a drain that found due marks has ended.
+	DrainEnd func(ctx context.Context, info DrainEndInfo)
+	// CatchUpEnd is called when a catch-up has ended.
+	CatchUpEnd func(ctx context.Context, info CatchUpEndInfo)
+}
+
+// WebhookEndInfo is passed to [Hooks].WebhookEnd.
+type WebhookEndInfo struct {
+	Connection ConnectionID
+	Topic      string // as the header has it, which is not signed; cut to 100 bytes
+	DeliveryID string
+	Known      bool // a topic that this library acts on
+	Duration   time.Duration
+	Err        error // nil: it was acknowledged
+}
+
+// DrainEndInfo is passed to [Hooks].DrainEnd.
+type DrainEndInfo struct {
+	Connection ConnectionID
+	Report     Report
+	Err        error
+}
+
+// CatchUpEndInfo is passed to [Hooks].CatchUpEnd.
+type CatchUpEndInfo struct {
+	Connection ConnectionID
+	Marked     int
+	Err        error
 }
 
 // SyncStartInfo is passed to [Hooks].SyncStart.
@@ -248,6 +301,112 @@ func WithLeaseTTL(d time.Duration) Option {
 			return fmt.Errorf("WithLeaseTTL: %v is not within 1s to 1h", d)
 		}
 		o.leaseTTL = d
+		return nil
+	}
+}
+
+// WithWebhookURL has Connect, Check and Serve keep webhook subscriptions of
+// each connection that send to this https address, which must hold
+// {connection}, as in "https://hooks.example.com/shopify/{connection}": it is
+// replaced by the connection's ID, escaped as a path segment. Mount
+// [Syncer.WebhookHandler] there. Without it no subscription is made.
+func WithWebhookURL(template string) Option {
+	return func(o *options) error {
+		u, err := url.Parse(strings.ReplaceAll(template, connectionPlaceholder, "c"))
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
+			strings.Count(template, connectionPlaceholder) != 1 || strings.Contains(u.Host, "{") {
+			return errors.New("WithWebhookURL: wanted is an https address with {connection} in its path, once")
+		}
+		o.webhookURL = template
+		return nil
+	}
+}
+
+const connectionPlaceholder = "{connection}"
+
+// WithWebhooksAtOnce sets how many webhooks are dealt with at once: 1 to
+// 10,000, default 256. More wait for a moment, then get 503 with Retry-After,
+// and Shopify sends them again.
+func WithWebhooksAtOnce(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 10_000 {
+			return fmt.Errorf("WithWebhooksAtOnce: %d is not within 1 to 10,000", n)
+		}
+		o.webhooksAtOnce = n
+		return nil
+	}
+}
+
+// WithPrivacyHandler calls h for requests that privacy law gives people.
+func WithPrivacyHandler(h PrivacyHandler) Option {
+	return func(o *options) error {
+		o.privacy = h
+		return nil
+	}
+}
+
+// WithMarked calls marked after a webhook or a catch-up has left marks that
+// are durable, for hosts with a job engine of their own, which then calls
+// [Syncer.Drain]. [Syncer.Serve] needs it not. It must return soon.
+func WithMarked(marked func(ctx context.Context, id ConnectionID)) Option {
+	return func(o *options) error {
+		if marked == nil {
+			return errors.New("WithMarked: the function is nil")
+		}
+		o.marked = marked
+		return nil
+	}
+}
+
+// WithCatchUpEvery sets how often [Syncer.Serve] lists changed customers: 1
+// minute to 1 day, default 15 minutes.
+func WithCatchUpEvery(d time.Duration) Option {
+	return func(o *options) error {
+		if d < time.Minute || d > 24*time.Hour {
+			return fmt.Errorf("WithCatchUpEvery: %v is not within 1m to 24h", d)
+		}
+		o.catchUpEvery = d
+		return nil
+	}
+}
+
+// WithFullEvery sets how often [Syncer.Serve] syncs a whole store: every small
+// and every large for stores of more than 100,000 customers, each 1 hour to 90
+// days; default 1 day and 7 days. A large store's count of customers is
+// compared with Shopify's as often as small says, and a difference leads to a
+// full run at once.
+func WithFullEvery(small, large time.Duration) Option {
+	return func(o *options) error {
+		const most = 90 * 24 * time.Hour
+		if small < time.Hour || small > most || large < small || large > most {
+			return fmt.Errorf("WithFullEvery: %v and %v are not within 1h to 90 days, the second at least the first", small, large)
+		}
+		o.fullEvery, o.fullEveryLarge = small, large
+		return nil
+	}
+}
+
+// WithCheckEvery sets how often [Syncer.Serve] checks a connection and its
+// webhook subscriptions: 1 minute to 7 days, default 1 hour.
+func WithCheckEvery(d time.Duration) Option {
+	return func(o *options) error {
+		if d < time.Minute || d > 7*24*time.Hour {
+			return fmt.Errorf("WithCheckEvery: %v is not within 1m to 7 days", d)
+		}
+		o.checkEvery = d
+		return nil
+	}
+}
+
+// WithServeLimits sets how many connections [Syncer.Serve] works for at once:
+// drains, catch-ups and checks (default 8) and full runs beside them (default
+// 2), each 1 to 1,000.
+func WithServeLimits(drains, runs int) Option {
+	return func(o *options) error {
+		if drains < 1 || drains > 1000 || runs < 1 || runs > 1000 {
+			return fmt.Errorf("WithServeLimits: %d and %d are not within 1 to 1,000", drains, runs)
+		}
+		o.drainsAtOnce, o.runsAtOnce = drains, runs
 		return nil
 	}
 }

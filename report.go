@@ -22,6 +22,9 @@ type Report struct {
 	// stored. Each is also a mark in the state store.
 	Failures []Failure               `json:"failures,omitempty"`
 	Removed  map[RemovalReason]int64 `json:"removed,omitempty"`
+	// Postponed counts, in a drain, marks whose customers Shopify did not show
+	// as new as the webhook said yet. They are asked for again.
+	Postponed int64 `json:"postponed,omitempty"`
 
 	// Complete is true only if the run proved that it saw every customer and
 	// its sweep ended.

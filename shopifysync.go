@@ -24,10 +24,12 @@ type Syncer struct {
 	shared map[ConnectionID]*shared
 }
 
-// shared is what calls for one connection share: Shopify's budget and tokens.
+// shared is what calls for one connection share: Shopify's budget, tokens, and
+// the gate that Disconnect shuts.
 type shared struct {
 	bucket *throttle.Bucket
 	tokens tokens
+	gate   gate
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in

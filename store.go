@@ -161,6 +161,24 @@ type StateStore interface {
 	Marks(ctx context.Context, p MarksParams) (MarksResult, error)
 	// ClearMarks deletes marks whose Generation is still the one given.
 	ClearMarks(ctx context.Context, p ClearMarksParams) (ClearMarksResult, error)
+	// PostponeMarks sets NotBefore, Attempts and Reason of marks whose
+	// Generation is still the one given, which stays as it is.
+	PostponeMarks(ctx context.Context, p PostponeMarksParams) (PostponeMarksResult, error)
+	// DueConnections returns the connections that have a mark whose NotBefore
+	// is not later than p.DueBy, by ascending ID (byte order), those after
+	// p.After, at most p.Limit.
+	DueConnections(ctx context.Context, p DueConnectionsParams) (DueConnectionsResult, error)
+
+	// ConnectionState returns what was last saved of a connection; if nothing
+	// was, a state with its Connection alone.
+	ConnectionState(ctx context.Context, p ConnectionStateParams) (ConnectionStateResult, error)
+	// SaveConnectionState replaces the state if its Revision is the stored one
+	// (0 if nothing is stored), and makes the Revision one greater. Otherwise
+	// nothing is stored and the error matches [ErrStateConflict].
+	SaveConnectionState(ctx context.Context, p SaveConnectionStateParams) (SaveConnectionStateResult, error)
+	// ForgetConnection deletes the connection's runs and marks. Its leases keep
+	// their epochs, and its state stays.
+	ForgetConnection(ctx context.Context, p ForgetConnectionParams) (ForgetConnectionResult, error)
 }
 
 // A LeaseKind is one of the jobs of which only one runs per connection.
@@ -171,6 +189,7 @@ const (
 	LeaseRun     LeaseKind = "run"
 	LeaseCatchUp LeaseKind = "catch-up"
 	LeaseDrain   LeaseKind = "drain"
+	LeaseCheck   LeaseKind = "check" // of webhook subscriptions
 )
 
 // A Lease is the right to do one kind of job for one connection.
@@ -295,3 +314,40 @@ type ClearMarksParams struct {
 
 // ClearMarksResult is what [StateStore.ClearMarks] returns.
 type ClearMarksResult struct{ Cleared int64 }
+
+// PostponeMarksParams are the arguments of [StateStore.PostponeMarks].
+type PostponeMarksParams struct {
+	Connection ConnectionID
+	Marks      []Mark // CustomerID, Generation, NotBefore, Attempts and Reason count
+}
+
+// PostponeMarksResult is what [StateStore.PostponeMarks] returns.
+type PostponeMarksResult struct{ Postponed int64 }
+
+// DueConnectionsParams are the arguments of [StateStore.DueConnections].
+type DueConnectionsParams struct {
+	DueBy time.Time
+	After ConnectionID // exclusive; empty: from the start
+	Limit int          // at least 1
+}
+
+// DueConnectionsResult is what [StateStore.DueConnections] returns.
+type DueConnectionsResult struct{ Connections []ConnectionID }
+
+// ConnectionStateParams are the arguments of [StateStore.ConnectionState].
+type ConnectionStateParams struct{ Connection ConnectionID }
+
+// ConnectionStateResult is what [StateStore.ConnectionState] returns.
+type ConnectionStateResult struct{ State ConnectionState }
+
+// SaveConnectionStateParams are the arguments of [StateStore.SaveConnectionState].
+type SaveConnectionStateParams struct{ State ConnectionState }
+
+// SaveConnectionStateResult is what [StateStore.SaveConnectionState] returns.
+type SaveConnectionStateResult struct{ Revision int64 }
+
+// ForgetConnectionParams are the arguments of [StateStore.ForgetConnection].
+type ForgetConnectionParams struct{ Connection ConnectionID }
+
+// ForgetConnectionResult is what [StateStore.ForgetConnection] returns.
+type ForgetConnectionResult struct{}

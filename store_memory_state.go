@@ -18,6 +18,7 @@ type memoryState struct {
 	marks  map[CustomerID]Mark
 	// markIDs holds every key of marks, and some of marks cleared since.
 	markIDs idList
+	saved ConnectionState
 	// puts counts the marks ever put. A new mark starts at that generation, so
 	// that one put after a clearing never repeats an earlier generation.
 	puts int64
@@ -243,6 +244,112 @@ func (s *MemoryStore) ClearMarks(ctx context.Context, p ClearMarksParams) (Clear
 	}
 	return result, nil
 }
+
+// PostponeMarks implements [StateStore].
+func (s *MemoryStore) PostponeMarks(ctx context.Context, p PostponeMarksParams) (PostponeMarksResult, error) {
+	state, err := s.lockState(ctx, p.Connection)
+	if err != nil {
+		return PostponeMarksResult{}, err
+	}
+	defer s.mu.Unlock()
+	var result PostponeMarksResult
+	for _, m := range p.Marks {
+		if old, marked := state.marks[m.CustomerID]; marked && old.Generation == m.Generation {
+			old.NotBefore, old.Attempts, old.Reason = m.NotBefore, m.Attempts, m.Reason
+			state.marks[m.CustomerID] = old
+			result.Postponed++
+		}
+	}
+	return result, nil
+}
+
+// DueConnections implements [StateStore]. It looks at every mark.
+func (s *MemoryStore) DueConnections(ctx context.Context, p DueConnectionsParams) (DueConnectionsResult, error) {
+	if err := ctx.Err(); err != nil {
+		return DueConnectionsResult{}, err
+	}
+	if err := checkLimit(p.Limit); err != nil {
+		return DueConnectionsResult{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []ConnectionID
+	for id, state := range s.state {
+		for _, m := range state.marks {
+			if !m.NotBefore.After(p.DueBy) {
+				due = append(due, id)
+				break
+			}
+		}
+	}
+	slices.Sort(due)
+	i, found := slices.BinarySearch(due, p.After)
+	if found {
+		i++
+	}
+	return DueConnectionsResult{Connections: due[i:min(len(due), i+p.Limit)]}, nil
+}
+
+// ConnectionState implements [StateStore].
+func (s *MemoryStore) ConnectionState(ctx context.Context, p ConnectionStateParams) (ConnectionStateResult, error) {
+	state, err := s.lockState(ctx, p.Connection)
+	if err != nil {
+		return ConnectionStateResult{}, err
+	}
+	defer s.mu.Unlock()
+	saved := cloneState(state.saved)
+	saved.Connection = p.Connection
+	return ConnectionStateResult{State: saved}, nil
+}
+
+// SaveConnectionState implements [StateStore].
+func (s *MemoryStore) SaveConnectionState(ctx context.Context, p SaveConnectionStateParams) (SaveConnectionStateResult, error) {
+	state, err := s.lockState(ctx, p.State.Connection)
+	if err != nil {
+		return SaveConnectionStateResult{}, err
+	}
+	defer s.mu.Unlock()
+	if p.State.Revision != state.saved.Revision {
+		return SaveConnectionStateResult{}, ErrStateConflict
+	}
+	state.saved = cloneState(p.State)
+	state.saved.Revision++
+	return SaveConnectionStateResult{Revision: state.saved.Revision}, nil
+}
+
+// cloneState returns a copy that shares no memory with st.
+func cloneState(st ConnectionState) ConnectionState {
+	st.Health.Scopes = slices.Clone(st.Health.Scopes)
+	st.Health.MissingScopes = slices.Clone(st.Health.MissingScopes)
+	st.Health.Subscriptions = slices.Clone(st.Health.Subscriptions)
+	st.Health.Warnings = slices.Clone(st.Health.Warnings)
+	if st.Pause != nil {
+		pause := *st.Pause
+		st.Pause = &pause
+	}
+	if st.Disconnected != nil {
+		disconnection := *st.Disconnected
+		st.Disconnected = &disconnection
+	}
+	return st
+}
+
+// ForgetConnection implements [StateStore].
+func (s *MemoryStore) ForgetConnection(ctx context.Context, p ForgetConnectionParams) (ForgetConnectionResult, error) {
+	state, err := s.lockState(ctx, p.Connection)
+	if err != nil {
+		return ForgetConnectionResult{}, err
+	}
+	defer s.mu.Unlock()
+	clear(state.runs)
+	clear(state.marks)
+	state.markIDs = idList{}
+	return ForgetConnectionResult{}, nil
+}
+
+// Volatile reports that marks die with the process: a [Syncer] then fetches a
+// customer before it acknowledges a webhook.
+func (s *MemoryStore) Volatile() bool { return true }
 
 // checkTTL refuses a lease that would never be held.
 func checkTTL(ttl time.Duration) error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/idset"
@@ -60,19 +61,30 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 	if !(p.MaxRemovedShare >= 0 && p.MaxRemovedShare <= 1) { // NaN is neither
 		return nil, errors.New("shopifysync: MaxRemovedShare must be 0 to 1")
 	}
-	conn, err := s.connection(ctx, p.Connection)
+	ctx, a, err := s.open(ctx, p.Connection)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, params: p, conn: conn, began: s.now(), pageSize: maxPage}
-	if r.admin, err = s.admin(conn, throttle.Run); err != nil {
+	defer a.leave()
+	return s.sync(ctx, a, p)
+}
+
+// sync is Sync for a call that is let in.
+func (s *Syncer) sync(ctx context.Context, a *access, p SyncParams) (*Report, error) {
+	r := &run{
+		writer: writer{s: s, conn: a.conn, dryRun: p.DryRun},
+		params: p, began: s.now(), pageSize: maxPage,
+	}
+	var err error
+	if r.admin, err = s.admin(a.conn, throttle.Run); err != nil {
 		return nil, err
 	}
+	r.admin.shopID = a.state.ShopID
 	if p.DryRun {
 		r.start(nil)
 		return r.do(ctx)
 	}
-	lease, until, err := s.acquire(ctx, p)
+	lease, until, err := s.acquire(ctx, p.Connection, LeaseRun, p.Wait)
 	if err != nil {
 		return nil, fmt.Errorf("shopifysync: %w", err)
 	}
@@ -91,9 +103,8 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 
 // A run is one call of Sync.
 type run struct {
-	s      *Syncer
+	writer // its marks are those that were open when the run began
 	params SyncParams
-	conn   Connection
 	admin  *admin
 	lease  Lease // zero in a dry run
 	began  time.Time
@@ -110,9 +121,8 @@ type run struct {
 	pages   bool      // some rows came by pages
 	bulk    bool      // some rows came by bulk
 
-	pipe   *pipeline
-	meter  *meter
-	failed map[CustomerID]Mark // marks of failed records that were open when the run began
+	pipe  *pipeline
+	meter *meter
 }
 
 // A checkpoint is what another process needs to go on.
@@ -126,6 +136,8 @@ type checkpoint struct {
 	Low       CustomerID `json:"low"`
 	Masked    FieldSet   `json:"masked"` // refused on pages, so in the bulk file too
 	Total     int64      `json:"total"`
+	// Began is when Shopify was first asked in the run, by its own clock.
+	Began time.Time `json:"began"`
 }
 
 // startOrResume makes the run's record, and closes that of a run that was cut
@@ -176,7 +188,7 @@ func (r *run) start(last []Run) {
 func (r *run) emptyReport() Report {
 	return Report{
 		RunID: r.record.ID, Connection: r.conn.ID, StartedAt: r.record.StartedAt,
-		Resumed: r.record.Report.Resumed, DryRun: r.params.DryRun,
+		Resumed: r.record.Report.Resumed, DryRun: r.dryRun,
 	}
 }
 
@@ -187,7 +199,7 @@ var errPaused = errors.New("budget used up")
 func (r *run) do(ctx context.Context) (*Report, error) {
 	if hook := r.s.hooks.SyncStart; hook != nil {
 		ctx = hook(ctx, SyncStartInfo{
-			Connection: r.conn.ID, RunID: r.record.ID, DryRun: r.params.DryRun, Resumed: r.record.Report.Resumed,
+			Connection: r.conn.ID, RunID: r.record.ID, DryRun: r.dryRun, Resumed: r.record.Report.Resumed,
 		})
 	}
 	report, err := r.finish(ctx, r.steps(ctx))
@@ -218,14 +230,18 @@ func (r *run) steps(ctx context.Context) error {
 
 func (r *run) phases(ctx context.Context) error {
 	r.meter.phase(PhaseConnecting)
-	if err := r.loadFailedMarks(ctx); err != nil {
+	if err := r.loadMarks(ctx); err != nil {
 		return err
 	}
 	if err := r.save(ctx); err != nil {
 		return err
 	}
-	if err := r.admin.checkShop(ctx); err != nil {
+	if _, err := r.admin.checkShop(ctx); err != nil {
 		return err
+	}
+	r.since = r.admin.began
+	if r.at.Began.IsZero() {
+		r.at.Began = r.admin.began
 	}
 	if err := r.read(ctx); err != nil {
 		return err
@@ -242,7 +258,8 @@ func (r *run) phases(ctx context.Context) error {
 	if err := r.sweep(ctx, gone); err != nil {
 		return err
 	}
-	if err := r.clearMended(ctx); err != nil {
+	r.pipe.snapshot()
+	if err := r.clearMarks(ctx, r.pipe.settled); err != nil {
 		return err
 	}
 	r.record.Report.Complete = true
@@ -282,18 +299,46 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	saveErr := r.save(last)
-	cancel()
 	if err == nil {
 		err = saveErr
 	}
-	if !r.params.DryRun {
+	if !r.dryRun {
+		r.noteEnd(last, err)
 		r.s.release(ctx, r.lease)
 	}
+	cancel()
 	if err != nil {
 		err = fmt.Errorf("shopifysync: sync of %s: %w", r.conn.Shop, err)
 	}
 	out := *report
 	return &out, err
+}
+
+// noteEnd remembers with the connection what its run came to.
+func (r *run) noteEnd(ctx context.Context, outcome error) {
+	now := r.s.millis()
+	report := &r.record.Report
+	_, err := r.s.changeState(ctx, r.conn.ID, func(st *ConnectionState) bool {
+		if st.Disconnected != nil {
+			return false
+		}
+		st.note(outcome, now)
+		st.TriedAt = now
+		if st.ShopID == "" {
+			st.ShopID = r.admin.shopID
+		}
+		if report.Complete {
+			st.RunAt, st.Customers, st.CountedAt = now, report.Seen, now
+			st.InStepAsOf = r.at.Began
+			if st.CaughtUpTo.Before(st.InStepAsOf) {
+				st.CaughtUpTo = st.InStepAsOf
+			}
+		}
+		return true
+	})
+	if err != nil {
+		r.s.logger.WarnContext(ctx, "what the sync came to was not saved with the connection", "connection", string(r.conn.ID), "error", err)
+	}
 }
 
 // checkpoint saves how far the run is, if that is due, and ends it if its
@@ -315,7 +360,7 @@ func (r *run) checkpoint(ctx context.Context) error {
 func (r *run) save(ctx context.Context) error {
 	r.saved = time.Now()
 	r.pipe.snapshot()
-	if r.params.DryRun {
+	if r.dryRun {
 		return nil
 	}
 	if r.admin.served != "" { // else the run has not asked Shopify yet, and may resume one that had
@@ -336,51 +381,52 @@ func (r *run) save(ctx context.Context) error {
 	return nil
 }
 
-// loadFailedMarks remembers which records failed in earlier runs, so that a
-// success now clears their marks and no others.
-func (r *run) loadFailedMarks(ctx context.Context) error {
-	if r.params.DryRun {
+// maxRunMarks bounds how many open marks a run answers; the rest are for drains.
+const maxRunMarks = 100_000
+
+// loadMarks remembers which marks are open: what the run reads from now on
+// answers them as well as a drain would.
+func (r *run) loadMarks(ctx context.Context) error {
+	if r.dryRun {
 		return nil
 	}
-	marks, err := r.s.state.Marks(ctx, MarksParams{Connection: r.conn.ID, Limit: 10_000})
-	if err != nil {
-		return storeError("read the marks", err)
-	}
-	r.failed = make(map[CustomerID]Mark)
-	for _, m := range marks.Marks {
-		if m.Attempts > 0 {
-			r.failed[m.CustomerID] = m
+	r.marks = make(map[CustomerID]Mark)
+	p := MarksParams{Connection: r.conn.ID, Limit: 5000}
+	for len(r.marks) < maxRunMarks {
+		page, err := r.s.state.Marks(ctx, p)
+		if err != nil {
+			return storeError("read the marks", err)
+		}
+		for _, m := range page.Marks {
+			r.marks[m.CustomerID] = m
+			p.After = m.CustomerID
+		}
+		if len(page.Marks) < p.Limit {
+			break
 		}
 	}
 	return nil
 }
 
-func (r *run) clearMended(ctx context.Context) error {
-	r.pipe.snapshot()
-	var mended []Mark
-	for _, id := range r.pipe.mended {
-		mended = append(mended, r.failed[id])
-	}
-	if len(mended) == 0 {
-		return nil
-	}
-	if _, err := r.s.state.ClearMarks(ctx, ClearMarksParams{Connection: r.conn.ID, Marks: mended}); err != nil {
-		return storeError("clear marks", err)
+// clearMarks clears marks that were answered, unless they were put again since.
+func (w *writer) clearMarks(ctx context.Context, marks []Mark) error {
+	for chunk := range slices.Chunk(marks, maxIDs) {
+		if _, err := w.s.state.ClearMarks(ctx, ClearMarksParams{Connection: w.conn.ID, Marks: chunk}); err != nil {
+			return storeError("clear marks", err)
+		}
 	}
 	return nil
 }
 
-// acquire takes the run lease, waiting for it as long as the params allow. It
-// is held until the time returned, at least.
-func (s *Syncer) acquire(ctx context.Context, p SyncParams) (Lease, time.Time, error) {
+// acquire takes a lease, waiting for it that long. It is held until the time
+// returned, at least.
+func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, wait time.Duration) (Lease, time.Time, error) {
 	host, _ := os.Hostname()
 	owner := fmt.Sprintf("%s:%d", host, os.Getpid())
-	deadline := time.Now().Add(p.Wait)
+	deadline := time.Now().Add(wait)
 	for {
 		asked := time.Now()
-		got, err := s.state.AcquireLease(ctx, AcquireLeaseParams{
-			Connection: p.Connection, Kind: LeaseRun, Owner: owner, TTL: s.leaseTTL,
-		})
+		got, err := s.state.AcquireLease(ctx, AcquireLeaseParams{Connection: id, Kind: kind, Owner: owner, TTL: s.leaseTTL})
 		switch {
 		case err == nil:
 			return got.Lease, asked.Add(s.leaseTTL), nil

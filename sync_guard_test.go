@@ -922,8 +922,12 @@ func TestResumeCountsOnce(t *testing.T) {
 				if n := w.server.Count("CustomersPage") - pages; n != 1 && name == "nothing is wrong" {
 					t.Errorf("%d pages were read after the file, want 1: the newest", n)
 				}
-				if marks, _ := w.store.Marks(t.Context(), shopifysync.MarksParams{Connection: connID, Limit: 10}); marks.Open != 0 {
-					t.Errorf("%d marks are left: %+v", marks.Open, marks.Marks)
+				var left int64
+				if name == "a record had failed" { // the file was begun before the mark was put, so it does not answer it
+					left = 1
+				}
+				if marks, _ := w.store.Marks(t.Context(), shopifysync.MarksParams{Connection: connID, Limit: 10}); marks.Open != left {
+					t.Errorf("%d marks are left, want %d: %+v", marks.Open, left, marks.Marks)
 				}
 				w.mirrors()
 			})

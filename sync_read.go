@@ -228,6 +228,7 @@ func (r *run) forgetBulk(watch *bulkWatch) error {
 func (r *run) beginAnew() {
 	r.record.Report = r.emptyReport()
 	r.at.High, r.at.Low, r.at.Offset, r.at.Total = 0, 0, 0, 0
+	r.at.Began = r.admin.began
 	r.seen = idset.Set{}
 	r.resumed, r.covered, r.pages, r.bulk = false, idRange{}, false, false
 }

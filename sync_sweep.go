@@ -156,25 +156,56 @@ func (r *run) takeFound(found []observed) error {
 
 // sweep removes what is gone.
 func (r *run) sweep(ctx context.Context, confirmed []lookup) error {
-	var removed int64
 	for _, l := range confirmed {
-		if r.params.DryRun {
-			removed += int64(len(l.gone))
+		if r.dryRun {
+			r.addRemoved(countRemoved(RemovedDeleted, int64(len(l.gone))))
 			continue
 		}
-		p := RemoveContactsParams{
-			Connection: r.conn.ID, Reason: RemovedDeleted,
-			ObservedAt: l.at.UTC().Truncate(time.Millisecond),
-		}
-		for _, id := range l.gone {
-			p.Removals = append(p.Removals, Removal{CustomerID: id})
-		}
-		got, err := r.s.contacts.RemoveContacts(ctx, p)
+		removed, err := r.removeGone(ctx, l.gone, l.at)
 		if err != nil {
-			return storeError("remove contacts", err)
+			return err
 		}
-		removed += got.Removed
+		r.addRemoved(removed)
+		var settled []Mark
+		for _, id := range l.gone {
+			if m, marked := r.marks[id]; marked {
+				settled = append(settled, m)
+			}
+		}
+		if err := r.clearMarks(ctx, settled); err != nil {
+			return err
+		}
 	}
-	r.record.Report.Removed = addCounts(r.record.Report.Removed, countRemoved(RemovedDeleted, removed))
 	return nil
+}
+
+func (r *run) addRemoved(n map[RemovalReason]int64) {
+	r.record.Report.Removed = addCounts(r.record.Report.Removed, n)
+}
+
+// removeGone removes the contacts of customers whom Shopify, at that time,
+// confirmed to be gone: merged ones if their marks say so, else deleted.
+func (w *writer) removeGone(ctx context.Context, gone []CustomerID, at time.Time) (map[RemovalReason]int64, error) {
+	at = at.UTC().Truncate(time.Millisecond)
+	deleted := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedDeleted, ObservedAt: at}
+	merged := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedMerged, ObservedAt: at}
+	for _, id := range gone {
+		if into := w.marks[id].MergedInto; into != 0 {
+			merged.Removals = append(merged.Removals, Removal{CustomerID: id, MergedInto: into})
+		} else {
+			deleted.Removals = append(deleted.Removals, Removal{CustomerID: id})
+		}
+	}
+	var removed map[RemovalReason]int64
+	for _, p := range []RemoveContactsParams{deleted, merged} {
+		if len(p.Removals) == 0 {
+			continue
+		}
+		got, err := w.s.contacts.RemoveContacts(ctx, p)
+		if err != nil {
+			return removed, storeError("remove contacts", err)
+		}
+		removed = addCounts(removed, countRemoved(p.Reason, got.Removed))
+	}
+	return removed, nil
 }

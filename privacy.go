@@ -1,0 +1,38 @@
+package shopifysync
+
+import (
+	"context"
+	"time"
+)
+
+// A PrivacyHandler is what a host does beyond the contact store when the law
+// gives a person a right; nil fields are skipped. An error makes Shopify send
+// the webhook again, or [Syncer.Erase] fail, so that nothing is forgotten: what
+// was done already is then done once more and must not mind.
+type PrivacyHandler struct {
+	// DataRequest is called for customers/data_request: the merchant must be
+	// given the person's data within 30 days. See [Syncer.Export].
+	DataRequest func(ctx context.Context, r DataRequest) error
+	// Erase is called after contacts were erased, to erase what else the host
+	// keeps of those people: conversations, files, backups.
+	Erase func(ctx context.Context, e Erasure) error
+}
+
+// A DataRequest says whose data a person asked the merchant for.
+type DataRequest struct {
+	Connection ConnectionID
+	ID         int64 // Shopify's number of the request
+	Customers  []CustomerID
+	Email      Secret // Reveal it to look the person up
+	Phone      Secret
+}
+
+// An Erasure says whose contacts were erased.
+type Erasure struct {
+	Connection ConnectionID
+	Reason     RemovalReason // RemovedRedacted or RemovedShopRedacted
+	// Customers are the people; empty with RemovedShopRedacted, which means all
+	// of the connection.
+	Customers []CustomerID
+	At        time.Time
+}

@@ -1,0 +1,58 @@
+package shopifysync
+
+import "time"
+
+// A ConnectionState is what the library remembers of a connection between
+// calls, apart from its runs and marks. It holds nothing personal and no secret.
+// Times are in milliseconds and by the host's clock unless told otherwise.
+type ConnectionState struct {
+	Connection ConnectionID `json:"connection"`
+	Revision   int64        `json:"-"` // set by the store: grows with each save
+
+	// ShopID is the store's identity (shop.id, a global id), kept for ever.
+	// Empty until Shopify was asked for the first time.
+	ShopID string `json:"shop_id,omitempty"`
+	// ConnectedAt is when Connect saved the connection first.
+	ConnectedAt time.Time `json:"connected_at,omitzero"`
+	// Disconnected is set from Disconnect until the next Connect.
+	Disconnected *Disconnection `json:"disconnected,omitempty"`
+	// Health is what Shopify last said of the connection.
+	Health Health `json:"health,omitzero"`
+	// Pause is set while Shopify refuses the connection.
+	Pause *Pause `json:"pause,omitempty"`
+
+	// CheckDue asks the next check not to wait for its time.
+	CheckDue bool `json:"check_due,omitempty"`
+	// CaughtUpTo is up to where the list of changed customers was read, by
+	// Shopify's clock; CaughtUpAt is when.
+	CaughtUpTo time.Time `json:"caught_up_to,omitzero"`
+	CaughtUpAt time.Time `json:"caught_up_at,omitzero"`
+	// RunAt is when the last complete run ended. InStepAsOf is when Shopify
+	// was first asked in it, by Shopify's clock: since then only what webhooks
+	// and catch-ups brought is known.
+	RunAt      time.Time `json:"run_at,omitzero"`
+	InStepAsOf time.Time `json:"in_step_as_of,omitzero"`
+	// TriedAt is when the last run ended, complete or not.
+	TriedAt time.Time `json:"tried_at,omitzero"`
+	// Customers is how many customers the last complete run saw.
+	Customers int64 `json:"customers,omitempty"`
+	// CountedAt is when that number was last compared with Shopify's own.
+	CountedAt time.Time `json:"counted_at,omitzero"`
+}
+
+// A Pause says that Shopify refuses a connection. Webhooks still make marks;
+// drains and catch-ups ask Shopify once each time that ProbeAt has come.
+type Pause struct {
+	State HealthState `json:"state"`
+	Since time.Time   `json:"since"`
+	// ProbeAt is when to ask again. Zero: not before the next Connect.
+	ProbeAt time.Time `json:"probe_at,omitzero"`
+}
+
+// A Disconnection is what stays of a connection that was disconnected.
+type Disconnection struct {
+	At time.Time `json:"at"`
+	// EraseBy is when contacts that were kept must be erased unless the store is
+	// connected again: 30 days later. Zero if they were removed at once.
+	EraseBy time.Time `json:"erase_by,omitzero"`
+}
