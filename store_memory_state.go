@@ -18,7 +18,7 @@ type memoryState struct {
 	marks  map[CustomerID]Mark
 	// markIDs holds every key of marks, and some of marks cleared since.
 	markIDs idList
-	saved ConnectionState
+	saved   ConnectionState
 	// puts counts the marks ever put. A new mark starts at that generation, so
 	// that one put after a clearing never repeats an earlier generation.
 	puts int64

@@ -200,4 +200,3 @@ func addReasons(to, from map[string]int64) map[string]int64 {
 	}
 	return out
 }
-
