@@ -133,10 +133,23 @@ type Connection struct {
 type WhatsAppSettings struct {
 	// AccountID is the host's id of the WhatsApp account; not empty.
 	AccountID string
+	// Policy says which members are added; the zero value is [WhatsAppAll].
+	Policy WhatsAppPolicy
 	// Country is the ISO 3166-1 alpha-2 code used for phone numbers in national
 	// format when the customer's address names no country; may be empty.
 	Country string
 }
+
+// A WhatsAppPolicy says which members become WhatsApp contacts. None of them
+// grants a marketing permission.
+type WhatsAppPolicy string
+
+// The policies.
+const (
+	WhatsAppAll        WhatsAppPolicy = ""           // every member with a usable phone
+	WhatsAppSubscribed WhatsAppPolicy = "subscribed" // only those whose WhatsApp marketing consent is SUBSCRIBED (API 2026-07 and later)
+	WhatsAppNone       WhatsAppPolicy = "none"       // nobody; those linked before are unlinked
+)
 
 // validate checks what can be checked without asking Shopify.
 func (c Connection) validate() error {

@@ -247,3 +247,14 @@ func (st *ConnectionState) note(outcome error, now time.Time) bool {
 
 // millis is the host's clock, as states and marks keep it.
 func (s *Syncer) millis() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+
+// shopNow is the time by Shopify's clock, as well as this process can tell from
+// the last answer: never before an answer that this process has seen, and at
+// most two seconds ahead. Without any answer it is the host's clock.
+func (s *Syncer) shopNow(id ConnectionID) time.Time {
+	now := s.millis()
+	if ahead := s.sharedOf(id).ahead.Load(); ahead != nil {
+		now = now.Add(*ahead + time.Second) // Date has whole seconds
+	}
+	return now.Truncate(time.Millisecond)
+}

@@ -67,6 +67,10 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 	var m shopify.Meta
 	start := time.Now()
 	err := apiError(op, do(&m))
+	if !m.ObservedAt.IsZero() {
+		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
+		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
+	}
 	if err == nil {
 		a.noteVersion(ctx, m)
 		if a.began.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/throttle"
@@ -30,6 +31,9 @@ type shared struct {
 	bucket *throttle.Bucket
 	tokens tokens
 	gate   gate
+	// ahead is how far Shopify's clock is ahead of the host's, up to a second
+	// more.
+	ahead atomic.Pointer[time.Duration]
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in

@@ -155,7 +155,8 @@ func (c *call) observe(h http.Header, sent, answered time.Time) {
 	if err != nil {
 		at = answered
 	}
-	c.meta.ObservedAt = at.Add(-max(0, answered.Sub(sent))).UTC().Truncate(time.Millisecond)
+	c.meta.Elapsed = max(0, answered.Sub(sent))
+	c.meta.ObservedAt = at.Add(-c.meta.Elapsed).UTC().Truncate(time.Millisecond)
 }
 
 // account settles the attempt with the bucket.

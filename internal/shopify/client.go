@@ -113,6 +113,8 @@ type Meta struct {
 	// certainly not read yet: the answer's Date minus the attempt's elapsed
 	// time. UTC, whole milliseconds. Without a Date it is by our own clock.
 	ObservedAt time.Time
+	// Elapsed is how long the last attempt took: what was taken off Date.
+	Elapsed time.Duration
 	// Requested and Actual are the query's cost in points.
 	Requested, Actual float64
 	// FieldErrors are the fields that were refused within data that is otherwise good.
