@@ -301,6 +301,7 @@ func TestMeta(t *testing.T) {
 		want := Meta{
 			ServedVersion: "2026-01", DeprecatedReason: "https://shopify.dev/x", RequestID: "abc-123",
 			ObservedAt: time.Date(2026, 10, 1, 12, 0, 3, 765000000, time.UTC),
+			Elapsed:    1234567 * time.Microsecond,
 			Requested:  13, Actual: 13, Attempts: 1,
 		}
 		if diff := cmp.Diff(want, meta); diff != "" {
