@@ -74,13 +74,13 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
-		return Connection{}, fmt.Errorf("shopifysync: %w", &hostError{doing: "look up the connection", err: err})
+		return Connection{}, &hostError{doing: "look up the connection", err: err}
 	}
 	if c.ID != id {
-		return Connection{}, fmt.Errorf("shopifysync: %w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
+		return Connection{}, fmt.Errorf("%w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
 	}
 	if err := c.validate(); err != nil {
-		return Connection{}, fmt.Errorf("shopifysync: %w", err)
+		return Connection{}, err
 	}
 	return c, nil
 }
@@ -94,6 +94,14 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 		s.shared[id] = sh
 	}
 	return sh
+}
+
+// wrapped begins an error's text with the package's name.
+func wrapped(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("shopifysync: %w", err)
 }
 
 // sleep waits for d, or less if the context ends.
