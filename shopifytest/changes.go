@@ -149,7 +149,8 @@ func (st *Store) Merge(kept, gone int64) error {
 		merged.Email, merged.EmailConsent = b.Email, b.clone().EmailConsent
 	}
 	if merged.Phone == "" {
-		merged.Phone, merged.SMSConsent = b.Phone, b.clone().SMSConsent
+		other := b.clone()
+		merged.Phone, merged.SMSConsent, merged.WhatsAppConsent = other.Phone, other.SMSConsent, other.WhatsAppConsent
 	}
 	merged.UpdatedAt = wholeSecond(st.server.now())
 	st.put(kept, merged, false)

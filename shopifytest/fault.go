@@ -44,6 +44,10 @@ type Fault struct {
 	Header http.Header // added to the answer
 	Body   string
 
+	// ReadLag makes node and nodes see customers as they were so long ago: a
+	// read from a replica that is behind, as in [StoreConfig.ReadLag].
+	ReadLag time.Duration
+
 	Errors []GraphQLError       // answer 200 with these errors and no data
 	Edit   func(map[string]any) // change the answer, decoded with json.Number
 
@@ -76,6 +80,15 @@ func (st *Store) ClearFaults() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.faults = nil
+}
+
+// faultLag is the greatest ReadLag of a fault, under st.mu.
+func (st *Store) faultLag() time.Duration {
+	lag := time.Duration(0)
+	for _, f := range st.faults {
+		lag = max(lag, f.ReadLag)
+	}
+	return lag
 }
 
 // fault finds the fault that hits a request known by names. graphQL tells

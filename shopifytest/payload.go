@@ -204,6 +204,9 @@ func changeEvents(before, after *Customer) []event {
 	if e := after.SMSConsent; e != nil && (before.SMSConsent == nil || *before.SMSConsent != *e) {
 		events = append(events, smsConsentEvent(after))
 	}
+	if e := after.WhatsAppConsent; e != nil && (before.WhatsAppConsent == nil || *before.WhatsAppConsent != *e) {
+		events = append(events, whatsAppConsentEvent(after))
+	}
 	return append(events, tagEvents(after.ID, before.Tags, after.Tags)...)
 }
 
@@ -223,6 +226,25 @@ func smsConsentEvent(c *Customer) event {
 			{"id", c.ID},
 			{"phone", orNull(c.Phone)},
 			{"sms_marketing_consent", smsConsentObject(c, cfg.location())},
+		}
+	}}
+}
+
+func whatsAppConsentEvent(c *Customer) event {
+	return event{"customers_whats_app_marketing_consent/update", func(_ string, cfg *StoreConfig) object {
+		var consent any
+		if w := c.WhatsAppConsent; w != nil {
+			consent = object{
+				{"state", strings.ToLower(w.State)},
+				{"opt_in_level", orNull(strings.ToLower(w.Level))},
+				{"updated_at", timeOrNull(w.UpdatedAt, cfg.location())},
+				{"collected_from", orNull(w.CollectedFrom)},
+			}
+		}
+		return object{
+			{"customer_id", c.ID},
+			{"phone_number", orNull(c.Phone)},
+			{"whats_app_marketing_consent", consent},
 		}
 	}}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
 	"github.com/omnichat/shopifysync/internal/adminapi/v2025_07"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 )
 
 // schemaParts are the schemas of this module, each with the first version
@@ -18,6 +19,7 @@ import (
 var schemaParts = []struct{ since, text string }{
 	{adminapi.MinVersion, adminapi.Schema},
 	{v2025_07.MinVersion, v2025_07.Schema},
+	{v2026_07.MinVersion, v2026_07.Schema},
 	{"2024-07", laterTopics("CUSTOMER_ACCOUNT_SETTINGS_UPDATE")},
 	{"2024-10", laterTopics("APP_SCOPES_UPDATE")},
 	{"2025-01", laterTopics("CUSTOMERS_PURCHASING_SUMMARY", "CUSTOMER_JOINED_SEGMENT", "CUSTOMER_LEFT_SEGMENT")},

@@ -72,6 +72,10 @@ type StoreConfig struct {
 	// IndexLag is how long the search index is behind: lists with a query see
 	// customers as they were then.
 	IndexLag time.Duration
+	// ReadLag is how long the database that answers node and nodes is behind,
+	// as a replica is: they see customers as they were then, so one that was
+	// just created is null. It counts from the change that it is set before.
+	ReadLag time.Duration
 
 	BulkSpeed int  // objects per second; default 2,500, Unlimited for at once
 	BulkSlots int  // operations at a time; default 5 from 2026-01 on, 1 before
@@ -171,7 +175,7 @@ type dataAccess struct {
 	fields []string
 }
 
-var personalFields = []string{"firstName", "lastName", "displayName", "email", "phone", "defaultAddress"}
+var personalFields = []string{"firstName", "lastName", "displayName", "email", "phone", "defaultPhoneNumber", "defaultAddress"}
 
 func (a dataAccess) denies(field string) bool {
 	return a.level >= NoPersonalData && slices.Contains(personalFields, field) || slices.Contains(a.fields, field)
@@ -332,5 +336,5 @@ func (st *Store) Newest(n int) []Customer {
 // put stores a customer under st.mu.
 func (st *Store) put(id int64, c *Customer, unindexed bool) {
 	now := st.server.now()
-	st.people.put(id, c, now, now.Add(-st.cfg.IndexLag), unindexed)
+	st.people.put(id, c, now, now.Add(-max(st.cfg.IndexLag, st.cfg.ReadLag, st.faultLag())), unindexed)
 }

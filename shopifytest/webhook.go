@@ -334,6 +334,8 @@ func (st *Store) eventFor(topic string, ids []int64) (event, error) {
 		return emailConsentEvent(c), nil
 	case "customers_marketing_consent/update":
 		return smsConsentEvent(c), nil
+	case "customers_whats_app_marketing_consent/update":
+		return whatsAppConsentEvent(c), nil
 	case "customers/purchasing_summary":
 		return purchaseEvent(c), nil
 	}
