@@ -35,6 +35,7 @@ type Fault struct {
 	Operation string
 	After     int // so many such requests pass first
 	Times     int // then so many are hit; 0 means one, Always all
+	Percent   int // of those, so many of a hundred, by chance; 0 means all
 
 	Delay time.Duration // before anything else
 	Hang  bool          // no answer until the client gives up
@@ -59,7 +60,8 @@ type Fault struct {
 
 	// With OpWebhook or a topic, Delay comes before the first attempt, Status
 	// counts as the receiver's answer, DropRequest means never sent, and:
-	Copies int // so many more deliveries of the same
+	Copies  int           // so many more deliveries of the same
+	Shuffle time.Duration // each delivery and each copy is later by less than this, by chance
 }
 
 type activeFault struct {
@@ -104,6 +106,9 @@ func (st *Store) fault(names []string, graphQL bool) *Fault {
 			continue
 		}
 		if f.seen++; f.seen <= f.After {
+			continue
+		}
+		if f.Percent > 0 && !st.chance.chance(f.Percent) {
 			continue
 		}
 		f.hit++

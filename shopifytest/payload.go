@@ -298,11 +298,12 @@ func deleteEvent(c *Customer) event {
 	}}
 }
 
-func mergeEvent(kept, gone int64, done bool) event {
+// mergeEvent is a merge in a status: completed, failed, in_progress or
+// requested. Shopify tells of one that failed too.
+func mergeEvent(kept, gone int64, status string) event {
 	return event{"customers/merge", func(_ string, _ *StoreConfig) object {
-		status, errors := "completed", []any{}
-		if !done {
-			status = "failed"
+		errors := []any{}
+		if strings.EqualFold(status, "failed") {
 			errors = append(errors, object{
 				{"customer_ids", []int64{gone}},
 				{"field", "merge_in_progress"},
@@ -315,6 +316,19 @@ func mergeEvent(kept, gone int64, done bool) event {
 			{"admin_graphql_api_job_id", nil},
 			{"status", status},
 			{"errors", errors},
+		}
+	}}
+}
+
+// scopesEvent tells that the app may do other things than before.
+func scopesEvent(previous, current []string) event {
+	return event{"app/scopes_update", func(_ string, cfg *StoreConfig) object {
+		return object{
+			{"id", cfg.ShopID + 1}, // of the installation
+			{"shop_id", gidOf("Shop", cfg.ShopID)},
+			{"previous", previous},
+			{"current", current},
+			{"updated_at", occurredAt{}},
 		}
 	}}
 }

@@ -16,7 +16,7 @@ type population struct {
 	segments []*segment        // generated; id ranges ascend and do not overlap
 	changed  map[int64]*record // records are replaced, never changed
 	gone     int               // records whose customer is gone
-	created  int               // records of customers that were not generated
+	created  []int64           // ids of customers that were not generated
 	last     int64             // the greatest id that was ever given
 
 	mu        sync.Mutex          // guards what follows
@@ -80,7 +80,7 @@ func (p *population) snapshot() *population {
 }
 
 func (p *population) count() int {
-	n := p.created - p.gone
+	n := len(p.created) - p.gone
 	for _, s := range p.segments {
 		n += s.n
 	}
@@ -115,6 +115,25 @@ func (p *population) segment(id int64) (*segment, int, bool) {
 	return nil, 0, false
 }
 
+// pick returns a customer that n chooses, or nil.
+func (p *population) pick(n uint64) *Customer {
+	generated := ids(p.segments)
+	total := generated.len() + len(p.created)
+	for i := range total { // from there on to the first that is not gone
+		k := int((n%uint64(total) + uint64(i)) % uint64(total))
+		var id int64
+		if k < generated.len() {
+			id = generated.at(k).id
+		} else {
+			id = p.created[k-generated.len()]
+		}
+		if c := p.find(id); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
 func (p *population) add(s *segment) {
 	p.segments = append(p.segments, s)
 	p.last = max(p.last, s.id(s.n-1))
@@ -140,7 +159,7 @@ func (p *population) put(id int64, c *Customer, now, keep time.Time, unindexed b
 		if s, i, ok := p.segment(id); ok {
 			next.history = []version{{customer: s.customer(i)}}
 		} else {
-			p.created++
+			p.created = append(p.created, id)
 		}
 	}
 	next.history = append(next.history, version{now, c, unindexed})

@@ -1,6 +1,7 @@
 package shopifytest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,21 @@ var schemaParts = []struct{ since, text string }{
 	{"2024-10", laterTopics("APP_SCOPES_UPDATE")},
 	{"2025-01", laterTopics("CUSTOMERS_PURCHASING_SUMMARY", "CUSTOMER_JOINED_SEGMENT", "CUSTOMER_LEFT_SEGMENT")},
 	{"2026-07", laterTopics("CUSTOMERS_WHATS_APP_MARKETING_CONSENT_UPDATE")},
+}
+
+// Versions returns the stable versions of the Admin API that this server can
+// serve and make payloads of, oldest first: 2024-04 to 2026-10, with those that
+// Shopify no longer serves.
+func Versions() []string {
+	var list []string
+	for year := 2024; year <= 2026; year++ {
+		for month := 1; month <= 10; month += 3 {
+			if v := fmt.Sprintf("%d-%02d", year, month); v >= adminapi.MinVersion {
+				list = append(list, v)
+			}
+		}
+	}
+	return list
 }
 
 // laterTopics are webhook topics that came after the first version; clients

@@ -87,6 +87,9 @@ type StoreConfig struct {
 	// AppWebhookURL gets what is subscribed in the app's own configuration:
 	// the privacy topics and app/uninstalled. Empty: nothing is.
 	AppWebhookURL string
+	// NoDebounce sends every webhook. Without it, a subscription with
+	// includeFields does not get the same body twice within five seconds.
+	NoDebounce bool
 	// UnprefixedHeaders makes webhooks carry shopify-topic and so on instead
 	// of X-Shopify-Topic.
 	UnprefixedHeaders bool
@@ -195,7 +198,9 @@ type Store struct {
 	bulk          []*bulkOperation
 	subscriptions []*subscription
 	faults        []*activeFault
+	chance        source // of faults: the same for the same order of requests
 	attempts      []Attempt
+	sent          sentBodies          // for debouncing
 	lastTaken     map[int64]time.Time // when a subscription's receiver last answered 2xx
 	delivering    chan struct{}       // bounds concurrent deliveries
 }
@@ -242,15 +247,20 @@ func (st *Store) Config() StoreConfig {
 }
 
 // Configure changes the store while it runs. Domain and Aliases stay as they
-// are: see [Store.Rename].
+// are: see [Store.Rename]. Other Scopes than before are what a merchant grants
+// or takes away: app/scopes_update is sent.
 func (st *Store) Configure(change func(*StoreConfig)) {
 	st.mu.Lock()
-	defer st.mu.Unlock()
 	cfg := st.cfg.clone()
 	change(&cfg)
 	cfg.Domain, cfg.Aliases = st.cfg.Domain, st.cfg.Aliases
 	cfg.complete(st.server)
+	previous, current := st.cfg.Scopes, slices.Clone(cfg.Scopes)
 	st.cfg = cfg
+	st.mu.Unlock()
+	if !slices.Equal(slices.Sorted(slices.Values(previous)), slices.Sorted(slices.Values(current))) {
+		st.emit(scopesEvent(previous, current))
+	}
 }
 
 // Rename gives the store another myshopify.com domain. Requests to the old one
@@ -331,6 +341,17 @@ func (st *Store) Newest(n int) []Customer {
 		return len(list) < n
 	})
 	return list
+}
+
+// Pick returns a customer that chance chooses: the same for the same number as
+// long as nobody comes or goes. It is false for a store without customers.
+func (st *Store) Pick(chance uint64) (Customer, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if c := st.people.pick(chance); c != nil {
+		return *c.clone(), true
+	}
+	return Customer{}, false
 }
 
 // put stores a customer under st.mu.
