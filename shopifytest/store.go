@@ -200,6 +200,7 @@ type Store struct {
 	faults        []*activeFault
 	chance        source // of faults: the same for the same order of requests
 	attempts      []Attempt
+	webhookCounts WebhookCounts
 	sent          sentBodies          // for debouncing
 	lastTaken     map[int64]time.Time // when a subscription's receiver last answered 2xx
 	delivering    chan struct{}       // bounds concurrent deliveries

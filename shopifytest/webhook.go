@@ -55,6 +55,22 @@ func (st *Store) Attempts() []Attempt {
 	return slices.Clone(st.attempts)
 }
 
+// WebhookCounts counts the webhooks of a store from its beginning.
+type WebhookCounts struct {
+	Attempts int // all tries
+	Taken    int // tries that were answered with 2xx
+	Lost     int // deliveries that a fault kept from being sent
+	Pending  int // deliveries that are not yet taken, lost or given up
+}
+
+// WebhookCounts returns the counts so far. Unlike [Store.Attempts] it forgets
+// nothing.
+func (st *Store) WebhookCounts() WebhookCounts {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.webhookCounts
+}
+
 // delivery is a webhook on its way. Its body and address stay what they were
 // when it was triggered.
 type delivery struct {
@@ -96,12 +112,12 @@ func (st *Store) emitTo(subscriptions []*subscription, debounce bool, events ...
 			if debounce && st.repeats(d) {
 				continue
 			}
-			st.server.background(func() { st.deliver(d) })
+			st.send(d)
 		}
 		if cfg.AppWebhookURL != "" && isAppTopic(e.topic) {
 			d := st.newDelivery(e, &cfg, cfg.APIVersions[len(cfg.APIVersions)-1], nil, eventID)
 			d.url = cfg.AppWebhookURL
-			st.server.background(func() { st.deliver(d) })
+			st.send(d)
 		}
 	}
 }
@@ -206,6 +222,7 @@ func (st *Store) request(d *delivery) (*http.Request, error) {
 // After that, Shopify deletes a subscription that was made through the Admin
 // API and has taken nothing meanwhile.
 func (st *Store) deliver(d *delivery) {
+	defer st.pending(-1)
 	pause := webhookFirstPause
 	for number := 1; number <= 1+webhookRetries; number++ {
 		if number > 1 {
@@ -261,6 +278,18 @@ func (st *Store) attempt(d *delivery, a *Attempt) bool {
 	return true
 }
 
+func (st *Store) pending(more int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.webhookCounts.Pending += more
+}
+
+// send starts a delivery.
+func (st *Store) send(d *delivery) {
+	st.pending(+1) // already now: who has changed a customer sees it
+	st.server.background(func() { st.deliver(d) })
+}
+
 // shuffled returns a time below f.Shuffle.
 func (st *Store) shuffled(f *Fault) time.Duration {
 	st.mu.Lock()
@@ -275,9 +304,17 @@ func (st *Store) note(d *delivery, a Attempt) {
 	if st.attempts = append(st.attempts, a); len(st.attempts) > maxRequests {
 		st.attempts = slices.Clone(st.attempts[maxRequests/2:])
 	}
-	if a.OK() && d.subscription != nil {
-		st.lastTaken[d.subscription.id] = a.Time
+	switch {
+	case a.Lost:
+		st.webhookCounts.Lost++
+		return
+	case a.OK():
+		st.webhookCounts.Taken++
+		if d.subscription != nil {
+			st.lastTaken[d.subscription.id] = a.Time
+		}
 	}
+	st.webhookCounts.Attempts++
 }
 
 // post sends a delivery and returns the status of the answer, or 0.
