@@ -33,7 +33,8 @@ type shared struct {
 	gate   gate
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
-	ahead atomic.Pointer[time.Duration]
+	ahead   atomic.Pointer[time.Duration]
+	members members
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
