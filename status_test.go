@@ -167,7 +167,9 @@ func TestStatusWithFailingStores(t *testing.T) {
 
 // Check asks the same as Connect, and remembers it.
 func TestCheck(t *testing.T) {
-	config := func(change func(*shopifytest.StoreConfig)) func(*world) { return func(w *world) { w.shop.Configure(change) } }
+	config := func(change func(*shopifytest.StoreConfig)) func(*world) {
+		return func(w *world) { w.shop.Configure(change) }
+	}
 	tests := map[string]struct {
 		world func(*world)
 		want  error
