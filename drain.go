@@ -87,7 +87,7 @@ func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, 
 	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}, params: p, began: s.now(), size: firstLookup}
 	d.report = Report{Connection: a.conn.ID, StartedAt: s.millis()}
 	if due, err := d.due(ctx, 0); err != nil || len(due.Marks) == 0 {
-		return d.end(), wrapped(err)
+		return d.end(), wrapped(ended(ctx, err))
 	}
 	var err error
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
