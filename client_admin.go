@@ -29,10 +29,11 @@ type admin struct {
 	client   *shopify.Client
 	priority throttle.Priority
 	without  FieldSet
-	shopID   string    // the store's identity; empty until it is known
-	served   string    // the version that answered last
-	cost     float64   // points that the last answer said its request needs
-	began    time.Time // when the first answer was observed, by Shopify's clock
+	shopID   string        // the store's identity; empty until it is known
+	served   string        // the version that answered last
+	cost     float64       // points that the last answer said its request needs
+	elapsed  time.Duration // how long the last attempt took
+	began    time.Time     // when the first answer was observed, by Shopify's clock
 }
 
 // admin opens the Admin API of a connection.
@@ -44,6 +45,7 @@ func (s *Syncer) admin(conn Connection, priority throttle.Priority) (*admin, err
 		Version:    conn.apiVersion(),
 		HTTPClient: s.httpClient,
 		Bucket:     sh.bucket,
+		Costs:      &sh.costs,
 		Logger:     s.logger.With("connection", string(conn.ID)),
 		UserAgent:  "shopifysync",
 		Now:        s.now,
@@ -72,6 +74,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
 		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
 	}
+	a.elapsed = m.Elapsed
 	if m.Requested > 0 {
 		a.cost = m.Requested
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/omnichat/shopifysync/internal/shopify"
 	"github.com/omnichat/shopifysync/internal/throttle"
 )
 
@@ -29,11 +30,16 @@ type Syncer struct {
 // the gate that Disconnect shuts.
 type shared struct {
 	bucket *throttle.Bucket
+	costs  shopify.Costs
 	tokens tokens
 	gate   gate
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
 	ahead atomic.Pointer[time.Duration]
+	// lookups is how many customers to ask for by id at once.
+	lookups lookupSize
+	// answering lets one call at a time answer marks; see fetchMarked.
+	answering answering
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
@@ -90,7 +96,7 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 	defer s.mu.Unlock()
 	sh := s.shared[id]
 	if sh == nil {
-		sh = &shared{bucket: throttle.New()}
+		sh = &shared{bucket: throttle.New(), answering: newAnswering()}
 		s.shared[id] = sh
 	}
 	return sh
