@@ -257,6 +257,9 @@ func TestShuffleAndPercent(t *testing.T) {
 			}
 			time.Sleep(5 * time.Hour)
 			ids = bodiesOf(hook)
+			if len(ids) == 0 {
+				t.Fatal("none came")
+			}
 			if last := hook.all()[len(ids)-1].Time.Sub(began); last < 3*time.Hour || last >= 4*time.Hour {
 				t.Errorf("the last came after %v", last)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"io"
@@ -246,11 +247,13 @@ func TestRandomEdits(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end() // who is not refused does not serve either
 	for _, args := range [][]string{
 		{"-webhooks", "https://host.example"}, {"-webhooks", "http://192.0.2.1:80"}, {"-webhooks", "http://127.0.0.1:80/path"}, {"-webhooks", ":"},
 		{"-versions", "2019-01"}, {"-versions", "2026-04,2026-01"}, {"-plan", "free"}, {"-access", "some"}, {"-unknown"},
 	} {
-		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || err == flag.ErrHelp {
+		if err := run(ended, args, io.Discard, io.Discard); err == nil || err == flag.ErrHelp {
 			t.Errorf("%v: no error", args)
 		}
 	}

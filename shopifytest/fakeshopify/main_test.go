@@ -102,9 +102,11 @@ func TestRun(t *testing.T) {
 }
 
 func TestOnlyLoopback(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
 	for _, address := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "nonsense"} {
 		var usage bytes.Buffer
-		if err := run(t.Context(), []string{"-addr", address}, io.Discard, &usage); err == nil {
+		if err := run(ended, []string{"-addr", address}, io.Discard, &usage); err == nil {
 			t.Errorf("%s: no error", address)
 		}
 	}
