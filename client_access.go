@@ -3,7 +3,6 @@ package shopifysync
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -22,7 +21,7 @@ type access struct {
 func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *access, error) {
 	inner, leave, err := s.sharedOf(id).gate.enter(ctx)
 	if err != nil {
-		return ctx, nil, fmt.Errorf("shopifysync: %w", err)
+		return ctx, nil, wrapped(err)
 	}
 	a := &access{leave: leave}
 	if a.conn, err = s.connection(inner, id); err == nil {
@@ -33,7 +32,7 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 	}
 	if err != nil {
 		leave()
-		return ctx, nil, err
+		return ctx, nil, wrapped(err)
 	}
 	return inner, a, nil
 }
@@ -43,9 +42,9 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 func (st *ConnectionState) usable() error {
 	switch {
 	case st.Disconnected != nil:
-		return fmt.Errorf("shopifysync: %w", ErrNotConnected)
+		return ErrNotConnected
 	case st.Pause != nil && st.Pause.ProbeAt.IsZero():
-		return fmt.Errorf("shopifysync: %w", st.Pause.State.err())
+		return st.Pause.State.err()
 	}
 	return nil
 }
@@ -53,7 +52,7 @@ func (st *ConnectionState) usable() error {
 // paused reports why work that nobody waits for should not ask Shopify now.
 func (a *access) paused(now time.Time) error {
 	if p := a.state.Pause; p != nil && now.Before(p.ProbeAt) {
-		return fmt.Errorf("shopifysync: %w", p.State.err())
+		return p.State.err()
 	}
 	return nil
 }
@@ -132,7 +131,7 @@ func (g *gate) close(ctx context.Context) (reopen func(), err error) {
 func (s *Syncer) readState(ctx context.Context, id ConnectionID) (ConnectionState, error) {
 	got, err := s.state.ConnectionState(ctx, ConnectionStateParams{Connection: id})
 	if err != nil {
-		return ConnectionState{}, fmt.Errorf("shopifysync: %w", storeError("read the connection's state", err))
+		return ConnectionState{}, storeError("read the connection's state", err)
 	}
 	return got.State, nil
 }
@@ -154,10 +153,10 @@ func (s *Syncer) changeState(ctx context.Context, id ConnectionID, change func(*
 			st.Revision = saved.Revision
 			return st, nil
 		case !errors.Is(err, ErrStateConflict):
-			return st, fmt.Errorf("shopifysync: %w", storeError("save the connection's state", err))
+			return st, storeError("save the connection's state", err)
 		}
 	}
-	return ConnectionState{}, fmt.Errorf("shopifysync: %w", storeError("save the connection's state", ErrStateConflict))
+	return ConnectionState{}, storeError("save the connection's state", ErrStateConflict)
 }
 
 // probeEvery is how long a connection that Shopify refuses is left alone.

@@ -31,6 +31,7 @@ type admin struct {
 	without  FieldSet
 	shopID   string    // the store's identity; empty until it is known
 	served   string    // the version that answered last
+	cost     float64   // points that the last answer said its request needs
 	began    time.Time // when the first answer was observed, by Shopify's clock
 }
 
@@ -70,6 +71,9 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 	if !m.ObservedAt.IsZero() {
 		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
 		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
+	}
+	if m.Requested > 0 {
+		a.cost = m.Requested
 	}
 	if err == nil {
 		a.noteVersion(ctx, m)
@@ -237,6 +241,56 @@ func refusesList(errs []shopify.FieldError) bool {
 	})
 }
 
+// A changedCustomer is a row of a filtered list. It may come from a stale
+// search index, so it says no more than whom to fetch.
+type changedCustomer struct {
+	id        CustomerID
+	updatedAt time.Time
+}
+
+// A changedPage is one page of the list of changed customers.
+type changedPage struct {
+	rows []changedCustomer
+	next string
+	more bool
+	at   time.Time // when it was observed, by Shopify's clock
+}
+
+// changed reads one page of the customers updated at since or later, the
+// oldest change first.
+func (a *admin) changed(ctx context.Context, since time.Time, first int, after string) (changedPage, error) {
+	var cursor *string
+	if after != "" {
+		cursor = &after
+	}
+	query := "updated_at:>='" + since.UTC().Format(time.RFC3339) + "'"
+	var resp *adminapi.ChangedCustomersResponse
+	meta, err := a.call(ctx, "ChangedCustomers", func(m *shopify.Meta) (err error) {
+		resp, err = adminapi.ChangedCustomers(ctx, a.client.Call(m, a.priority), first, cursor, query)
+		return err
+	})
+	switch {
+	case err != nil:
+		return changedPage{}, err
+	case len(meta.SearchWarnings) > 0: // then everybody is listed
+		return changedPage{}, fmt.Errorf("%w: Shopify did not understand the list's filter", ErrIncomplete)
+	case resp.Customers.Nodes == nil || len(meta.FieldErrors) > 0:
+		return changedPage{}, fmt.Errorf("%w: Shopify answered without the list of customers", ErrIncomplete)
+	}
+	p := changedPage{more: resp.Customers.PageInfo.HasNextPage, at: meta.ObservedAt}
+	if p.more {
+		p.next = resp.Customers.PageInfo.EndCursor
+	}
+	for _, node := range resp.Customers.Nodes {
+		id, err := ParseCustomerID(node.Id)
+		if err != nil {
+			return changedPage{}, &APIError{Op: "ChangedCustomers", RequestID: meta.RequestID, Err: err}
+		}
+		p.rows = append(p.rows, changedCustomer{id, node.UpdatedAt})
+	}
+	return p, nil
+}
+
 // byID reads customers by their ids, at most maxPage. gone are those that
 // Shopify no longer has: null without an error at or above its path.
 func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, gone []CustomerID, at time.Time, err error) {
@@ -308,6 +362,9 @@ func coversNode(errs []shopify.FieldError, i int) bool {
 
 func observe(c *adminapi.CustomerFields, masked FieldSet, at time.Time) observed {
 	customer, err := customerFromAdmin(c, masked)
+	if err != nil {
+		customer.ID, _ = ParseCustomerID(c.Id) // 0 if that is what is wrong
+	}
 	return observed{customer: customer, version: Version{UpdatedAt: c.UpdatedAt, ObservedAt: at}, err: err}
 }
 
@@ -420,6 +477,25 @@ func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
 	}
 	a.shopID = info.ID
 	return info, nil
+}
+
+// confirmShop is checkShop for the first call of a connection: before that the
+// store's identity is not known.
+func (a *admin) confirmShop(ctx context.Context) error {
+	if a.shopID != "" {
+		return nil
+	}
+	if _, err := a.checkShop(ctx); err != nil {
+		return err
+	}
+	_, err := a.s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
+		if st.ShopID != "" {
+			return false
+		}
+		st.ShopID = a.shopID
+		return true
+	})
+	return err
 }
 
 // explainDenied turns a refusal to read customers into the error that says

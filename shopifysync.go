@@ -2,6 +2,7 @@ package shopifysync
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,12 @@ type Syncer struct {
 
 	mu     sync.Mutex
 	shared map[ConnectionID]*shared
+	noted  map[ConnectionID]struct{} // see noteMarked
+
+	wake   chan struct{} // holds one if connections were noted as marked
+	slots  chan struct{} // one for each webhook being dealt with
+	large  chan struct{} // one for each long body being read
+	nobody Secret        // signs nothing
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
@@ -31,9 +38,14 @@ type shared struct {
 	bucket *throttle.Bucket
 	tokens tokens
 	gate   gate
+	// deliveries are webhooks that wait to be put into one call.
+	deliveries deliveries
+	// bulkEnded is set by a webhook that says so.
+	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
-	ahead atomic.Pointer[time.Duration]
+	ahead   atomic.Pointer[time.Duration]
+	members members
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
@@ -67,6 +79,11 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
 		shared: make(map[ConnectionID]*shared),
+		noted:  make(map[ConnectionID]struct{}),
+		wake:   make(chan struct{}, 1),
+		slots:  make(chan struct{}, o.webhooksAtOnce),
+		large:  make(chan struct{}, largeWebhooks),
+		nobody: NewSecret(rand.Text() + rand.Text()),
 	}, nil
 }
 
@@ -74,13 +91,13 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
-		return Connection{}, fmt.Errorf("shopifysync: %w", &hostError{doing: "look up the connection", err: err})
+		return Connection{}, &hostError{doing: "look up the connection", err: err}
 	}
 	if c.ID != id {
-		return Connection{}, fmt.Errorf("shopifysync: %w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
+		return Connection{}, fmt.Errorf("%w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
 	}
 	if err := c.validate(); err != nil {
-		return Connection{}, fmt.Errorf("shopifysync: %w", err)
+		return Connection{}, err
 	}
 	return c, nil
 }
@@ -94,6 +111,14 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 		s.shared[id] = sh
 	}
 	return sh
+}
+
+// wrapped begins an error's text with the package's name.
+func wrapped(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("shopifysync: %w", err)
 }
 
 // sleep waits for d, or less if the context ends.

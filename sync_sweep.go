@@ -184,16 +184,27 @@ func (r *run) addRemoved(n map[RemovalReason]int64) {
 }
 
 // removeGone removes the contacts of customers whom Shopify, at that time,
-// confirmed to be gone: merged ones if their marks say so, else deleted.
+// confirmed to be gone: merged ones if their marks say so, else deleted. Who is
+// gone already costs no write, nor does who was never here, unless Shopify said
+// of itself that the customer was deleted: an export begun before may still
+// hold that one.
 func (w *writer) removeGone(ctx context.Context, gone []CustomerID, at time.Time) (map[RemovalReason]int64, error) {
 	at = at.UTC().Truncate(time.Millisecond)
+	stored, err := w.stored(ctx, gone)
+	if err != nil {
+		return nil, err
+	}
 	deleted := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedDeleted, ObservedAt: at}
 	merged := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedMerged, ObservedAt: at}
 	for _, id := range gone {
-		if into := w.marks[id].MergedInto; into != 0 {
-			merged.Removals = append(merged.Removals, Removal{CustomerID: id, MergedInto: into})
-		} else {
+		m := w.marks[id]
+		if old := stored[id]; old == nil && !m.saysGone() {
+			continue
+		}
+		if m.MergedInto == 0 && removable(stored[id], RemovedDeleted) {
 			deleted.Removals = append(deleted.Removals, Removal{CustomerID: id})
+		} else if m.MergedInto != 0 && removable(stored[id], RemovedMerged) {
+			merged.Removals = append(merged.Removals, Removal{CustomerID: id, MergedInto: m.MergedInto})
 		}
 	}
 	var removed map[RemovalReason]int64

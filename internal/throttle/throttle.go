@@ -190,6 +190,13 @@ func (b *Bucket) hold(d time.Duration) time.Duration {
 	return d
 }
 
+// RestoreRate returns the points restored each second.
+func (b *Bucket) RestoreRate() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rate
+}
+
 // plan returns how long the waiter should sleep before it plans again; zero
 // means that it may go.
 func (b *Bucket) plan(turn *list.Element, cost float64, p Priority) time.Duration {

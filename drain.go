@@ -1,0 +1,380 @@
+package shopifysync
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/shopify"
+	"github.com/omnichat/shopifysync/internal/throttle"
+)
+
+const (
+	// debounce is how long a new mark waits for more of its kind: Shopify sends
+	// several webhooks for one action.
+	debounce = 500 * time.Millisecond
+	// soonRetries is how many of the retries are for Shopify to show what its
+	// webhook said, rather than for a record that fails.
+	soonRetries = 3
+	// creation is how long after a customer's update Shopify may still answer
+	// that it does not know the customer.
+	creation = 2 * time.Minute
+	// minBacklog is how many marks never make a drain a run.
+	minBacklog = 1000
+)
+
+// retries are the waits before a mark's next attempts; the last one stays.
+var retries = []time.Duration{
+	2 * time.Second, 10 * time.Second, time.Minute,
+	10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
+}
+
+const (
+	topicDelete   = "customers/delete"
+	reasonRefused = "Shopify did not show the customer"
+)
+
+// saysGone reports whether Shopify itself said that the customer is gone.
+func (m Mark) saysGone() bool { return m.MergedInto != 0 || m.Reason == topicDelete }
+
+// Drain fetches the customers whose marks are due, stores them, removes those
+// that Shopify confirms to be gone, and clears the marks. It goes on until no
+// mark is due. A backlog of more than a minute's worth of Shopify's budget is
+// read by a full run instead.
+//
+// The report's Seen counts customers as often as they were fetched. Failed
+// ones, and those whom Shopify does not show as new as their webhook said, keep
+// their marks and are tried again after 2, 10 and 60 seconds and then ever more
+// rarely, at last once a day; see [Syncer.Status].
+//
+// Errors are those of [Syncer.Sync], and [ErrUninstalled]; while Shopify refuses
+// the connection it is asked once an hour, and every other call returns the
+// same error at once. Another drain of the connection gives
+// [ErrSyncInProgress].
+func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
+	ctx, a, err := s.open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer a.leave()
+	report, err := s.drain(ctx, a, drainParams{})
+	if !errors.Is(err, errBacklog) {
+		return report, err
+	}
+	full, err := s.sync(ctx, a, SyncParams{Connection: id})
+	if errors.Is(err, ErrSyncInProgress) { // it cannot have seen these marks
+		return s.drain(ctx, a, drainParams{anyBacklog: true})
+	}
+	return full, err
+}
+
+// drainParams are what the callers of a drain differ in.
+type drainParams struct {
+	anyBacklog bool          // drain it, however long that takes
+	failedOnly bool          // only marks that failed before, due or not
+	slice      time.Duration // stop after so long; 0: when nothing is due
+}
+
+// errBacklog: there is more to fetch than a full run would cost.
+var errBacklog = errors.New("there are so many marks that a full run is cheaper")
+
+// drain is Drain for a call that is let in. It returns [errBacklog] instead of
+// draining a long backlog.
+func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, error) {
+	if err := a.paused(s.now()); err != nil {
+		return nil, wrapped(err)
+	}
+	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}, params: p, began: s.now(), size: firstLookup}
+	d.report = Report{Connection: a.conn.ID, StartedAt: s.millis()}
+	if due, err := d.due(ctx, 0); err != nil || len(due.Marks) == 0 {
+		return d.end(), wrapped(err)
+	}
+	var err error
+	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
+		return nil, err
+	}
+	d.admin.shopID = a.state.ShopID
+	lease, until, err := s.acquire(ctx, a.conn.ID, LeaseDrain, 0)
+	if err != nil {
+		return nil, wrapped(err)
+	}
+	inner, stop := s.keepLease(ctx, lease, until)
+	err = d.run(inner)
+	if err != nil && inner.Err() != nil {
+		err = contextError(inner)
+	}
+	stop()
+	s.release(ctx, lease)
+	if d.asked {
+		s.settleHealth(ctx, a, err)
+	}
+	report := d.end()
+	if hook := s.hooks.DrainEnd; hook != nil && !errors.Is(err, errBacklog) {
+		hook(ctx, DrainEndInfo{Connection: a.conn.ID, Report: *report, Err: wrapped(err)})
+	}
+	return report, wrapped(err)
+}
+
+// A drain is one call of Drain.
+type drain struct {
+	writer
+	admin  *admin
+	params drainParams
+	report Report
+	began  time.Time
+	size   int  // how many ids to ask for at once
+	asked  bool // Shopify answered, or refused to
+}
+
+func (d *drain) end() *Report {
+	d.report.EndedAt = d.s.millis()
+	if d.admin != nil {
+		d.report.ServedVersion = d.admin.served
+	}
+	return &d.report
+}
+
+// due returns marks that are due, after the customer given.
+func (d *drain) due(ctx context.Context, after CustomerID) (MarksResult, error) {
+	p := MarksParams{Connection: d.conn.ID, DueBy: d.s.millis(), After: after, Limit: d.size}
+	if d.params.failedOnly {
+		p.DueBy = time.Time{}
+	}
+	page, err := d.s.state.Marks(ctx, p)
+	if err != nil {
+		return page, storeError("read the marks", err)
+	}
+	return page, nil
+}
+
+// run goes through the due marks until none is left, each pass in the order
+// of the customers' ids.
+func (d *drain) run(ctx context.Context) error {
+	d.asked = d.asked || d.admin.shopID == ""
+	if err := d.admin.confirmShop(ctx); err != nil {
+		return err
+	}
+	for {
+		handled, err := d.pass(ctx)
+		if err != nil || handled == 0 || d.params.failedOnly || d.over() {
+			d.report.Complete = err == nil && !d.over()
+			return err
+		}
+		// A customer that changes all the time must not be fetched all the time.
+		if err := sleep(ctx, debounce); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *drain) over() bool {
+	return d.params.slice > 0 && d.s.now().Sub(d.began) >= d.params.slice
+}
+
+// pass goes through the due marks once.
+func (d *drain) pass(ctx context.Context) (handled int, err error) {
+	var after CustomerID
+	for !d.over() {
+		page, err := d.due(ctx, after)
+		if err != nil {
+			return handled, err
+		}
+		if len(page.Marks) == 0 {
+			break
+		}
+		if !d.params.anyBacklog && !d.params.failedOnly && page.Open > d.minuteOfBudget() {
+			return handled, errBacklog
+		}
+		after = page.Marks[len(page.Marks)-1].CustomerID
+		marks := page.Marks
+		if d.params.failedOnly {
+			marks = onlyFailed(marks)
+		}
+		if len(marks) == 0 {
+			continue
+		}
+		started := time.Now()
+		err = d.answer(ctx, marks)
+		if isKind(err, shopify.MaxCost) && d.size > 1 {
+			d.size = (d.size + 1) / 2
+			after = page.Marks[0].CustomerID - 1
+			continue
+		}
+		if err != nil {
+			return handled, err
+		}
+		handled += len(marks)
+		if time.Since(started) < time.Second*10 {
+			d.size = min(2*d.size, maxPage)
+		}
+	}
+	return handled, nil
+}
+
+// minuteOfBudget is how many marks a minute's points are enough for.
+func (d *drain) minuteOfBudget() int64 {
+	cost := d.admin.cost
+	if cost <= 0 {
+		return int64(maxIDs) * maxPage // not known before the first answer
+	}
+	requests := d.s.sharedOf(d.conn.ID).bucket.RestoreRate() * 60 / cost
+	return max(minBacklog, int64(requests)*int64(d.size))
+}
+
+func onlyFailed(marks []Mark) []Mark {
+	var failed []Mark
+	for _, m := range marks {
+		if m.Attempts > 0 {
+			failed = append(failed, m)
+		}
+	}
+	return failed
+}
+
+// answer fetches the customers of some marks, stores or removes them, and
+// clears the marks or puts them off.
+func (d *drain) answer(ctx context.Context, marks []Mark) error {
+	d.asked = true
+	fates, t, err := d.fetchMarked(ctx, d.admin, marks)
+	if err != nil {
+		return err
+	}
+	r := &d.report
+	r.Seen += t.seen
+	r.Created += t.created
+	r.Updated += t.updated
+	r.Unchanged += t.unchanged
+	r.Stale += t.stale
+	r.Skipped = addReasons(r.Skipped, t.skipped)
+	r.Removed = addCounts(r.Removed, t.removed)
+	r.Masked |= t.masked
+	r.Failed += int64(len(t.failures))
+	for _, f := range t.failures {
+		if len(r.Failures) < MaxFailures {
+			r.Failures = append(r.Failures, f)
+		}
+	}
+	r.Postponed += int64(fates.early)
+	return nil
+}
+
+// fates tell what became of marks.
+type fates struct {
+	cleared map[CustomerID]bool
+	early   int // Shopify did not show yet what the webhook said
+	failed  int
+}
+
+// fetchMarked fetches the customers of marks, at most maxPage, stores or
+// removes them, and clears the marks or puts them off. The marks must have been
+// read before.
+func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fates, tally, error) {
+	f := fates{cleared: make(map[CustomerID]bool, len(marks))}
+	var t tally
+	ids := make([]CustomerID, len(marks))
+	w.marks = make(map[CustomerID]Mark, len(marks))
+	for i, m := range marks {
+		ids[i], w.marks[m.CustomerID] = m.CustomerID, m
+	}
+	found, gone, at, err := adm.byID(ctx, ids)
+	if err != nil {
+		return f, t, err
+	}
+	t.seen = int64(len(found))
+	if err := w.write(ctx, found, false, &t); err != nil {
+		return f, t, err
+	}
+	late := make(map[CustomerID]string, len(marks)) // why each mark stays
+	for _, m := range marks {
+		late[m.CustomerID] = reasonRefused
+	}
+	for _, o := range found {
+		late[o.customer.ID] = w.marks[o.customer.ID].Reason
+	}
+	for _, id := range gone {
+		late[id] = w.marks[id].Reason
+	}
+	var settled []Mark
+	settle := func(m Mark) {
+		settled = append(settled, m)
+		delete(late, m.CustomerID)
+	}
+	for _, m := range t.settled {
+		if !m.saysGone() || m.Attempts >= soonRetries {
+			settle(m)
+		}
+	}
+	var confirmed []CustomerID
+	for _, id := range gone {
+		if m := w.marks[id]; !m.mayAppear(at) {
+			confirmed = append(confirmed, id)
+			settle(m)
+		}
+	}
+	if len(confirmed) > 0 {
+		if t.removed, err = w.addGone(ctx, confirmed, at, t.removed); err != nil {
+			return f, t, err
+		}
+	}
+	for _, failure := range t.failures {
+		late[failure.CustomerID] = failure.Reason
+		f.failed++
+	}
+	if err := w.clearMarks(ctx, settled); err != nil {
+		return f, t, err
+	}
+	for _, m := range settled {
+		f.cleared[m.CustomerID] = true
+	}
+	f.early = len(late) - f.failed
+	return f, t, w.postpone(ctx, marks, late)
+}
+
+// mayAppear reports whether a customer whom Shopify, at that time, does not
+// know may be one that it does not know yet: just created, or not said to be
+// gone and looked for only once.
+func (m Mark) mayAppear(at time.Time) bool {
+	switch {
+	case m.saysGone():
+		return false
+	case m.Attempts == 0:
+		return true
+	}
+	return m.Attempts < soonRetries && at.Sub(m.Floor) < creation
+}
+
+func (w *writer) addGone(ctx context.Context, gone []CustomerID, at time.Time, to map[RemovalReason]int64) (map[RemovalReason]int64, error) {
+	removed, err := w.removeGone(ctx, gone, at)
+	return addCounts(to, removed), err
+}
+
+// postpone puts off the marks that stay, each for its own reason.
+func (w *writer) postpone(ctx context.Context, marks []Mark, late map[CustomerID]string) error {
+	var put []Mark
+	now := w.s.millis()
+	for _, m := range marks {
+		reason, stays := late[m.CustomerID]
+		if !stays {
+			continue
+		}
+		m.NotBefore = now.Add(retries[min(m.Attempts, len(retries)-1)])
+		m.Attempts++
+		m.Reason = reason
+		put = append(put, m)
+	}
+	if len(put) == 0 {
+		return nil
+	}
+	if _, err := w.s.state.PostponeMarks(ctx, PostponeMarksParams{Connection: w.conn.ID, Marks: put}); err != nil {
+		return storeError("put marks off", err)
+	}
+	return nil
+}
+
+// settleHealth remembers what a call's outcome says of the connection, if that
+// is news.
+func (s *Syncer) settleHealth(ctx context.Context, a *access, outcome error) {
+	if outcome != nil || a.state.Pause != nil {
+		s.noteHealth(ctx, a.conn.ID, outcome)
+	}
+}
