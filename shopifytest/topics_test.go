@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -305,5 +306,19 @@ func TestPick(t *testing.T) {
 	}
 	if len(picked) != store.Count() {
 		t.Errorf("%d of %d customers", len(picked), store.Count())
+	}
+}
+
+func TestGlobalIDs(t *testing.T) {
+	_, store, _ := start(t, shopifytest.StoreConfig{ShopID: 99, GlobalIDs: true})
+	numeric := regexp.MustCompile(`"(customer_)?id":7\b`)
+	for _, topic := range shopifytest.Topics("2026-10") {
+		r, err := store.DeliveryOf("2026-10", topic, 7, 8)
+		check(t, err)
+		body, err := io.ReadAll(r.Body)
+		check(t, err)
+		if numeric.Match(body) || strings.HasPrefix(topic, "customer") != strings.Contains(string(body), "gid://shopify/Customer/7") {
+			t.Errorf("%s: %s", topic, body)
+		}
 	}
 }

@@ -260,7 +260,9 @@ func (st *Store) attempt(d *delivery, a *Attempt) bool {
 	}
 	for range fault.Copies {
 		copied, later := *a, fault.Delay+st.shuffled(fault)
+		st.pending(+1)
 		st.server.background(func() {
+			defer st.pending(-1)
 			if !st.server.wait(context.Background(), later) {
 				return
 			}
