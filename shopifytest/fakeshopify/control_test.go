@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,12 +25,16 @@ type console struct {
 	routes  http.Handler
 	store   *shopifytest.Store
 	control *control
-	got     []string // topics of the webhooks that came
+
+	mu  sync.Mutex
+	got []string // topics of the webhooks that came
 }
 
 func newConsole(t *testing.T) *console {
 	c := &console{t: t}
 	fake := shopifytest.NewServer(shopifytest.WithWebhookHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.got = append(c.got, r.Header.Get("X-Shopify-Topic"))
 	})))
 	t.Cleanup(fake.Close)

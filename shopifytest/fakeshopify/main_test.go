@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-webhooks", receiver.URL}, in, io.Discard)
+		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-webhooks", receiver.URL, "-versions", "2025-07", "-plan", "plus"}, in, io.Discard)
 	}()
 	var ready banner
 	if err := json.NewDecoder(out).Decode(&ready); err != nil {
@@ -57,7 +57,7 @@ func TestRun(t *testing.T) {
 		return string(b)
 	}
 	const api = "http://test.myshopify.com/admin/api/2024-04/graphql.json"
-	if got := ask("POST", api, `{"query": "query Count { customersCount { count } }"}`); !strings.Contains(got, `"count":30`) {
+	if got := ask("POST", api, `{"query": "query Count { customersCount { count } }"}`); !strings.Contains(got, `"count":30`) || !strings.Contains(got, `"maximumAvailable":20000.0`) {
 		t.Error(got)
 	}
 
