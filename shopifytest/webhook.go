@@ -60,7 +60,7 @@ type WebhookCounts struct {
 	Attempts int // all tries
 	Taken    int // tries that were answered with 2xx
 	Lost     int // deliveries that a fault kept from being sent
-	Pending  int // deliveries that are not yet taken, lost or given up
+	Pending  int // deliveries and copies that are not yet taken, lost or given up
 }
 
 // WebhookCounts returns the counts so far. Unlike [Store.Attempts] it forgets
