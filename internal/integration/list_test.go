@@ -54,7 +54,7 @@ func TestList(t *testing.T) {
 			c.WhatsApp = &shopifysync.WhatsAppContact{Account: "a", UserID: "886912345678"}
 		}),
 		member(1002, func(c *shopifysync.Contact) {
-			c.Name, c.Email = "Ann 50%_off!", "ann@example.org"
+			c.Name, c.Email = "Ann 50%_off!", "ann2024@example.org"
 			c.Tags = []string{"vip"}
 			c.Attributes = []shopifysync.Attribute{
 				shopifysync.NumberAttribute("crm.visits", "9"),
@@ -76,6 +76,11 @@ func TestList(t *testing.T) {
 		"name in another case":    {sqlstore.ListParams{Search: "aNN"}, []shopifysync.CustomerID{1002}},
 		"part of the e-mail":      {sqlstore.ListParams{Search: "EXAMPLE."}, []shopifysync.CustomerID{1002, 1001}},
 		"part of the phone":       {sqlstore.ListParams{Search: "0912-345 678"}, []shopifysync.CustomerID{1001}},
+		"all of a phone":          {sqlstore.ListParams{Search: "+886912345678"}, []shopifysync.CustomerID{1001}},
+		"phone digits elsewhere":  {sqlstore.ListParams{Search: "20-24"}, nil},
+		"digits of the e-mail":    {sqlstore.ListParams{Search: "2024"}, []shopifysync.CustomerID{1002}},
+		"over the fields' border": {sqlstore.ListParams{Search: "小明wang"}, nil},
+		"the separator":           {sqlstore.ListParams{Search: "小明\x1fwang"}, nil},
 		"member number":           {sqlstore.ListParams{Search: "1002"}, []shopifysync.CustomerID{1002}},
 		"wildcards are plain":     {sqlstore.ListParams{Search: "50%_OFF!"}, []shopifysync.CustomerID{1002}},
 		"wildcards match nothing": {sqlstore.ListParams{Search: "%b%"}, nil},
