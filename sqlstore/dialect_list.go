@@ -31,7 +31,14 @@ func (sqliteList) phoneContains() string {
 	return "INSTR(search, ?) BETWEEN 1 AND INSTR(search, CHAR(31))"
 }
 
-func (sqliteList) from(bool) string { return "{contacts}" }
+// from says which index: for the order of the ids SQLite may choose that of the
+// key, and with it the whole rows.
+func (sqliteList) from(narrow bool) string {
+	if narrow {
+		return "{contacts} INDEXED BY {.contacts_list}"
+	}
+	return "{contacts}"
+}
 
 func (sqliteList) hasTag(tag string) (string, []any) { return tagInText(tag) }
 
