@@ -125,15 +125,15 @@ type server struct {
 	done   chan func()
 	active int // how many goroutines will yet send to done
 
-	drains, chores, runs                      []job // in the order in which they fell due
-	drainsAtWork, choresAtWork, runsAtWork    int
-	largeRuns                                 int
-	choreNext                                 bool // whose turn it is
-	pollAt, listAt                            time.Time
-	polling, listing                          bool
-	listAfter                                 ConnectionID
-	round                                     int
-	lookEvery                                 time.Duration
+	drains, chores, runs                   []job // in the order in which they fell due
+	drainsAtWork, choresAtWork, runsAtWork int
+	largeRuns                              int
+	choreNext                              bool // whose turn it is
+	pollAt, listAt                         time.Time
+	polling, listing                       bool
+	listAfter                              ConnectionID
+	round                                  int
+	lookEvery                              time.Duration
 }
 
 // A served is what a server knows of one connection.
@@ -366,7 +366,10 @@ func (sv *server) poll(ctx context.Context) func() {
 		now := sv.s.millis()
 		sv.polling, sv.pollAt = false, now.Add(every)
 		for _, id := range due {
-			sv.mark(id, now)
+			// A drain at work goes on until no mark is due.
+			if c := sv.conns[id]; c != nil && !c.busy[workDrain] {
+				sv.mark(id, now)
+			}
 		}
 	}
 }
@@ -529,7 +532,7 @@ func (sv *server) finished(ctx context.Context, c *served, kind workKind, r resu
 	}
 	if r.plan != nil {
 		c.plan, c.lookedAt = *r.plan, now
-		if !c.forced.Before(c.plan.runAt) == false { // a run ended since it was wanted
+		if c.plan.runAt.After(c.forced) { // a run ended since it was wanted
 			c.forced = time.Time{}
 		}
 	}
@@ -556,6 +559,9 @@ func (sv *server) finished(ctx context.Context, c *served, kind workKind, r resu
 		c.hold[kind] = now.Add(wait)
 		if kind == workDrain {
 			c.marked = now
+		}
+		if kind == workRun && r.plan != nil && !r.plan.due(workRun, now) { // not to be resumed
+			c.forced = time.Time{}
 		}
 		if ctx.Err() == nil {
 			sv.s.logger.WarnContext(ctx, "serving a connection failed; tried again later",

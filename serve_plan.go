@@ -1,7 +1,8 @@
 package shopifysync
 
 import (
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 		return p
 	case st.Pause != nil: // one request an hour, and no more before it succeeds
 		p.at[workCheck] = st.Pause.ProbeAt
+		if !s.checks() {
+			p.at[workCatchUp], p.at[workCheck] = p.at[workCheck], time.Time{}
+		}
 		return p
 	}
 	p.drains = true
@@ -69,6 +73,9 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	p.at[workCheck] = after(st.Health.CheckedAt, s.checkEvery)
 	if st.CheckDue {
 		p.at[workCheck] = now
+	}
+	if !s.checks() {
+		p.at[workCheck] = time.Time{}
 	}
 
 	every := spread(st.Connection, s.fullEvery)
@@ -85,9 +92,12 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	default:
 		p.at[workRun] = after(st.RunAt, every)
 	}
-	if last != nil && last.State == RunFailed {
-		if again := last.UpdatedAt.Add(failedRunWait); again.After(p.at[workRun]) && !last.UpdatedAt.After(now.Add(clockSkew)) {
-			p.at[workRun] = again
+	if last != nil && last.State == RunFailed && !last.UpdatedAt.After(now.Add(clockSkew)) {
+		again := last.UpdatedAt.Add(failedRunWait)
+		for _, kind := range []workKind{workRun, workCount} {
+			if at := p.at[kind]; !at.IsZero() && at.Before(again) {
+				p.at[kind] = again
+			}
 		}
 	}
 	return p
@@ -97,8 +107,7 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 // always the same, so that the runs of many do not come together for ever once
 // they began together.
 func spread(id ConnectionID, d time.Duration) time.Duration {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(id)) // never fails
-	share := float64(h.Sum64()>>11) / (1 << 53)
+	sum := sha256.Sum256([]byte(id))
+	share := float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 	return d - d/10 + time.Duration(share*float64(d/5))
 }

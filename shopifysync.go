@@ -23,6 +23,10 @@ type Syncer struct {
 
 	mu     sync.Mutex
 	shared map[ConnectionID]*shared
+
+	serving atomic.Bool   // Serve is at work
+	wake    chan struct{} // holds one if alarms has something
+	alarms  alarms
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
@@ -67,6 +71,7 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
 		shared: make(map[ConnectionID]*shared),
+		wake:   make(chan struct{}, 1),
 	}, nil
 }
 
