@@ -366,7 +366,7 @@ func (sv *server) poll(ctx context.Context) func() {
 		now := sv.s.millis()
 		sv.polling, sv.pollAt = false, now.Add(every)
 		for _, id := range due {
-			// A drain at work goes on until no mark is due.
+			// What a drain at work leaves is there at the next poll.
 			if c := sv.conns[id]; c != nil && !c.busy[workDrain] {
 				sv.mark(id, now)
 			}
