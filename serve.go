@@ -4,8 +4,9 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
-	"sync"
+	"slices"
 	"time"
 )
 
@@ -73,44 +74,25 @@ func (s *Syncer) Serve(ctx context.Context) error {
 	return nil
 }
 
-// alarms are what tells a Serve of this process that there is something to do
-// for a connection.
-type alarms struct {
-	mu      sync.Mutex
-	marked  map[ConnectionID]struct{}
-	changed map[ConnectionID]struct{}
-}
-
-// noteMarked tells Serve that marks were put, which are due in a moment.
-func (s *Syncer) noteMarked(id ConnectionID) { s.alarm(&s.alarms.marked, id) }
-
-// noteChanged tells Serve that the connection was made, or that its state
-// changed in a way that it should act on.
-func (s *Syncer) noteChanged(id ConnectionID) { s.alarm(&s.alarms.changed, id) }
-
-func (s *Syncer) alarm(set *map[ConnectionID]struct{}, id ConnectionID) {
-	if !s.serving.Load() {
-		return // it looks at everything when it begins
-	}
-	s.alarms.mu.Lock()
-	if *set == nil {
-		*set = make(map[ConnectionID]struct{})
-	}
-	(*set)[id] = struct{}{}
-	s.alarms.mu.Unlock()
+// noteChanged tells Serve, if it runs in this process, that a connection is new
+// or that its state asks for something to be done now.
+func (s *Syncer) noteChanged(id ConnectionID) {
+	s.mu.Lock()
+	s.changed[id] = struct{}{}
+	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
-	default: // it will see this one, too
+	default: // it is awake
 	}
 }
 
-// take returns what was noted since the last time.
-func (a *alarms) take() (marked, changed map[ConnectionID]struct{}) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	marked, changed = a.marked, a.changed
-	a.marked, a.changed = nil, nil
-	return marked, changed
+// takeChanged returns the connections noted since the last call.
+func (s *Syncer) takeChanged() []ConnectionID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := slices.Collect(maps.Keys(s.changed))
+	clear(s.changed)
+	return changed
 }
 
 // A server is one call of Serve. Only the goroutine of that call touches its
@@ -356,7 +338,7 @@ func (sv *server) poll(ctx context.Context) func() {
 	})
 	return func() {
 		every := pollEvery
-		if v, ok := sv.s.state.(interface{ Volatile() bool }); ok && v.Volatile() {
+		if sv.s.forgets() {
 			every = pollVolatileEvery
 		}
 		if err != nil && ctx.Err() == nil {
@@ -376,17 +358,15 @@ func (sv *server) poll(ctx context.Context) func() {
 
 // woken takes in what this process noted.
 func (sv *server) woken(ctx context.Context) {
-	marked, changed := sv.s.alarms.take()
 	now := sv.s.millis()
-	for id := range marked {
+	for _, id := range sv.s.takeNoted() {
 		sv.mark(id, now.Add(debounce))
 	}
-	var look []ConnectionID
-	for id := range changed {
+	look := sv.s.takeChanged()
+	for _, id := range look {
 		if sv.conns[id] == nil { // a new one
 			sv.conns[id] = &served{id: id, index: -1, round: sv.round}
 		}
-		look = append(look, id)
 	}
 	if len(look) > 0 {
 		sv.look(ctx, look, func() {})

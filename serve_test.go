@@ -102,10 +102,6 @@ func (fl *fleet) connect(id shopifysync.ConnectionID) {
 	}
 }
 
-// durable is a state store that outlives the process, as far as a Syncer can
-// tell: other processes may put marks into it.
-type durable struct{ shopifysync.StateStore }
-
 // syncer returns a Syncer as one process of a host has it.
 func (fl *fleet) syncer(opts ...shopifysync.Option) *shopifysync.Syncer {
 	fl.t.Helper()
