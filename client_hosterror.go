@@ -66,8 +66,11 @@ func storeError(doing string, err error) error {
 // contextError is why ctx, which has ended, did.
 func contextError(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if errors.Is(cause, ErrLeaseLost) {
+	switch {
+	case errors.Is(cause, ErrLeaseLost):
 		return ErrLeaseLost
+	case cause == ErrNotConnected: // of our own gate
+		return ErrNotConnected
 	}
 	return &hostError{doing: "cancelled", err: errors.Join(ctx.Err(), cause)}
 }

@@ -92,6 +92,18 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 
 // connection looks a connection up and checks it.
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
+	c, err := s.lookUp(ctx, id)
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return c, nil
+}
+
+// lookUp is connection for one that need not have credentials any more.
+func (s *Syncer) lookUp(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
 		return Connection{}, &hostError{doing: "look up the connection", err: err}
@@ -99,7 +111,7 @@ func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, e
 	if c.ID != id {
 		return Connection{}, fmt.Errorf("%w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
 	}
-	if err := c.validate(); err != nil {
+	if err := c.validateName(); err != nil {
 		return Connection{}, err
 	}
 	return c, nil

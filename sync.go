@@ -446,7 +446,16 @@ func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, w
 // keepLease renews the lease, which is held until then, until stop is called.
 // The context that it returns ends with the lease, so that no store call
 // outlives it, whatever becomes of the renewals.
+//
+// It also ends, with [ErrNotConnected] as its cause, at the renewal that finds
+// the connection disconnected: perhaps by another process, which waits for the
+// lease.
 func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (context.Context, func()) {
+	return s.holdLease(ctx, lease, until, true)
+}
+
+// holdLease is keepLease, which watches for a disconnection only if told to.
+func (s *Syncer) holdLease(ctx context.Context, lease Lease, until time.Time, watch bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	expiry := time.AfterFunc(time.Until(until), func() { cancel(ErrLeaseLost) })
 	done := make(chan struct{})
@@ -458,6 +467,9 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 			switch {
 			case err == nil:
 				expiry.Reset(time.Until(asked.Add(s.leaseTTL)))
+				if watch && s.disconnected(ctx, lease.Connection) {
+					cancel(ErrNotConnected)
+				}
 				continue
 			case errors.Is(err, ErrLeaseLost):
 				cancel(ErrLeaseLost)
@@ -470,6 +482,19 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 		cancel(nil)
 		<-done
 	}
+}
+
+// disconnected reports whether the state says so; false if it cannot be read.
+func (s *Syncer) disconnected(ctx context.Context, id ConnectionID) bool {
+	var st ConnectionState
+	err := s.protect(ctx, "store: read the connection's state", func() (err error) {
+		st, err = s.readState(ctx, id)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		s.logger.WarnContext(ctx, "the connection's state was not read", "connection", string(id), "error", err)
+	}
+	return err == nil && st.Disconnected != nil
 }
 
 func (s *Syncer) renew(ctx context.Context, lease Lease) error {
