@@ -103,6 +103,7 @@ func (s *Syncer) connect(ctx context.Context, c Connection) (*Health, error) {
 	}); err != nil {
 		s.logger.WarnContext(ctx, "the state of the webhook subscriptions was not saved; the next check does", "connection", string(c.ID), "error", err)
 	}
+	s.noteChanged(c.ID)
 	return &health, nil
 }
 

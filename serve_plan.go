@@ -57,9 +57,6 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 		return p
 	case st.Pause != nil: // one request an hour, and no more before it succeeds
 		p.at[workCheck] = st.Pause.ProbeAt
-		if !s.checks() {
-			p.at[workCatchUp], p.at[workCheck] = p.at[workCheck], time.Time{}
-		}
 		return p
 	}
 	p.drains = true
@@ -74,10 +71,6 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	if st.CheckDue {
 		p.at[workCheck] = now
 	}
-	if !s.checks() {
-		p.at[workCheck] = time.Time{}
-	}
-
 	every := spread(st.Connection, s.fullEvery)
 	switch {
 	case last != nil && last.State == RunPaused:

@@ -66,7 +66,7 @@ func (sv *server) chore(ctx context.Context, q request) (more bool, err error) {
 		marked, err := s.CatchUp(ctx, q.id)
 		return marked > 0, err
 	case workCheck:
-		err = s.checkForServe(ctx, q.id)
+		_, err = s.Check(ctx, q.id)
 	case workCount:
 		return s.countDiffers(ctx, q.id)
 	case workErase:
@@ -159,16 +159,4 @@ func (s *Syncer) countContacts(ctx context.Context, id ConnectionID) (n int64, e
 		}
 		p.After = last
 	}
-}
-
-// Until Check lands.
-type checker interface {
-	Check(ctx context.Context, id ConnectionID) (*Health, error)
-}
-
-func (s *Syncer) checks() bool { _, ok := any(s).(checker); return ok }
-
-func (s *Syncer) checkForServe(ctx context.Context, id ConnectionID) error {
-	_, err := any(s).(checker).Check(ctx, id)
-	return err
 }

@@ -48,6 +48,8 @@ type shared struct {
 	// more.
 	ahead   atomic.Pointer[time.Duration]
 	members members
+	// saidVersion is the version, and its deprecation, that was logged last.
+	saidVersion atomic.Pointer[string]
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
@@ -92,7 +94,7 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 
 // connection looks a connection up and checks it.
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
-	c, err := s.lookUp(ctx, id)
+	c, err := s.lookUpConnection(ctx, id)
 	if err == nil {
 		err = c.validate()
 	}
@@ -102,8 +104,8 @@ func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, e
 	return c, nil
 }
 
-// lookUp is connection for one that need not have credentials any more.
-func (s *Syncer) lookUp(ctx context.Context, id ConnectionID) (Connection, error) {
+// lookUpConnection is connection for one that need not have credentials any more.
+func (s *Syncer) lookUpConnection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
 		return Connection{}, &hostError{doing: "look up the connection", err: err}
