@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -731,5 +733,131 @@ func TestServeIsFair(t *testing.T) {
 		})
 		stop()
 		t.Logf("111 small stores at a time: %v to %v", took[0], took[len(took)-1])
+	})
+}
+
+// A merchant's changes arrive by webhooks that Serve itself has subscribed to:
+// half of them within 2 seconds, all but one in a hundred within 10. A
+// subscription that is deleted is back within one check.
+func TestServeWithWebhooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := http.NewServeMux()
+		fl := &fleet{
+			t: t, server: shopifytest.NewServer(shopifytest.WithWebhookHandler(mux)), shops: make(map[shopifysync.ConnectionID]*shopifytest.Store),
+			conns: shopifysync.StaticConnections(), store: shopifysync.NewMemoryStore(), log: new(logBuffer), work: make(map[string]int),
+		}
+		defer fl.server.Close()
+		const stores = 20
+		var ids []shopifysync.ConnectionID
+		for i := range stores {
+			id := shopifysync.ConnectionID(fmt.Sprint("store-", i))
+			ids = append(ids, id)
+			fl.add(id, 60, func(c *shopifytest.StoreConfig) { c.Latency = 300 * time.Millisecond })
+		}
+		// Two processes: one of them gets the webhooks, and either drains.
+		opts := []shopifysync.Option{
+			shopifysync.WithStateStore(durable{fl.store}),
+			shopifysync.WithWebhookURL("https://hooks.example.com/webhooks/shopify/{connection}"),
+		}
+		receiver, other := fl.syncer(opts...), fl.syncer(opts...)
+		mux.Handle("/webhooks/shopify/{connection}", receiver.WebhookHandler())
+		stops := []func(){serve(t, receiver), serve(t, other)}
+		time.Sleep(10 * time.Minute)
+		for _, id := range ids {
+			fl.between("run", id, 1, 1)
+			if n := len(fl.shops[id].Subscriptions()); n < 10 {
+				t.Fatalf("%s has %d subscriptions", id, n)
+			}
+		}
+
+		// Every 200 ms a customer of some store changes.
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 1))
+		type change struct {
+			id       shopifysync.ConnectionID
+			customer int64
+			note     string
+			at       time.Time
+		}
+		var waiting []change
+		var took []time.Duration
+		arrived := func() {
+			waiting = slices.DeleteFunc(waiting, func(c change) bool {
+				if fl.note(c.id, c.customer) != c.note {
+					return false
+				}
+				took = append(took, time.Since(c.at))
+				return true
+			})
+		}
+		const changes = 1000
+		for i := range changes {
+			id := ids[random.IntN(stores)]
+			c := change{id, fl.shops[id].Newest(60)[i%60].ID, fmt.Sprint("note ", i), time.Now()}
+			if err := fl.shops[id].Update(c.customer, func(x *shopifytest.Customer) { x.Note = c.note }); err != nil {
+				t.Fatal(err)
+			}
+			waiting = slices.DeleteFunc(waiting, func(old change) bool { return old.id == id && old.customer == c.customer })
+			waiting = append(waiting, c)
+			for range 4 {
+				time.Sleep(50 * time.Millisecond)
+				arrived()
+			}
+		}
+		waitFor(t, 30*time.Second, "the last changes are there", func() bool { arrived(); return len(waiting) == 0 })
+		slices.Sort(took)
+		p50, p99 := took[len(took)/2], took[len(took)*99/100]
+		t.Logf("%d changes: p50 %v, p99 %v, most %v", len(took), p50, p99, took[len(took)-1])
+		if len(took) < changes*9/10 || p50 > 2*time.Second || p99 > 10*time.Second {
+			t.Errorf("of %d changes %d arrived: p50 %v, p99 %v", changes, len(took), p50, p99)
+		}
+
+		// Every webhook of one store is lost, for its subscriptions are.
+		victim := fl.shops[ids[0]]
+		subscribed := len(victim.Subscriptions())
+		victim.DropSubscriptions()
+		took = nil
+		waitFor(t, time.Hour+time.Minute, "the subscriptions are back", func() bool { return len(victim.Subscriptions()) == subscribed })
+		for _, stop := range stops {
+			stop()
+		}
+		fl.mirrors(ids...)
+		if text := fl.log.String(); strings.Contains(text, "tried again") {
+			t.Errorf("trouble:\n%.2000s", text)
+		}
+	})
+}
+
+// A connection that is connected while Serve runs in the same process is served
+// at once, one that is disconnected no more.
+func TestServeNoticesConnect(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		fl.add("new", 10, nil)
+		conn, err := fl.conns.Connection(t.Context(), "new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fl.conns.DeleteConnection(t.Context(), shopifysync.DeleteConnectionParams{Connection: "new"}); err != nil {
+			t.Fatal(err)
+		}
+		s := fl.syncer()
+		stop := serve(t, s)
+		time.Sleep(40 * time.Second) // just after it has listed the connections
+		if _, err := s.Connect(t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 2*time.Second, "the first catch-up", func() bool { return fl.done("catch-up", "new") == 1 })
+		time.Sleep(time.Hour)
+		fl.between("run", "new", 0, 0)
+		if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: "new", RemoveContacts: true}); err != nil {
+			t.Fatal(err)
+		}
+		requests := len(fl.server.Requests())
+		time.Sleep(48 * time.Hour)
+		if n := len(fl.server.Requests()) - requests; n > 0 {
+			t.Errorf("%d requests after the connection was disconnected", n)
+		}
+		stop()
 	})
 }
