@@ -112,6 +112,10 @@ func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
 		return
 	}
 	a.served = served
+	said := served + " " + m.DeprecatedReason
+	if before := a.s.sharedOf(a.conn.ID).saidVersion.Swap(&said); before != nil && *before == said {
+		return // once is enough
+	}
 	if asked := a.conn.apiVersion(); served != asked || m.DeprecatedReason != "" {
 		a.s.logger.WarnContext(ctx, "Shopify answers with another API version than asked for, or calls it deprecated",
 			"connection", string(a.conn.ID), "asked", asked, "served", served, "deprecated", m.DeprecatedReason)

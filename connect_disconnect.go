@@ -127,7 +127,7 @@ func (d *disconnect) end(ctx context.Context) error {
 
 // find makes sure that there is or was such a connection.
 func (d *disconnect) find(ctx context.Context) error {
-	conn, err := d.s.lookUp(ctx, d.params.Connection)
+	conn, err := d.s.lookUpConnection(ctx, d.params.Connection)
 	switch {
 	case err == nil:
 		d.known, d.conn = true, conn

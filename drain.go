@@ -80,10 +80,12 @@ func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
 
 // drainParams are what the callers of a drain differ in.
 type drainParams struct {
-	anyBacklog bool          // drain it, however long that takes
-	failedOnly bool          // only marks that failed before, due or not
-	slice      time.Duration // stop after so long; 0: when nothing is due
-	wait       time.Duration // for another drain to end
+	anyBacklog bool // drain it, however long that takes
+	failedOnly bool // only marks that failed before, due or not
+	// slice is for who comes again: go through the marks once, and stop after
+	// so long. 0: go on until none is due.
+	slice time.Duration
+	wait  time.Duration // for another drain to end
 }
 
 // errBacklog: there is more to fetch than a full run would cost.
@@ -169,7 +171,7 @@ func (d *drain) run(ctx context.Context) error {
 	}
 	for {
 		handled, err := d.pass(ctx)
-		if err != nil || handled == 0 || d.params.failedOnly || d.over() {
+		if err != nil || handled == 0 || d.params.failedOnly || d.params.slice > 0 {
 			d.report.Complete = err == nil && !d.over()
 			return err
 		}

@@ -23,14 +23,16 @@ type Syncer struct {
 	conns    Connections
 	options
 
-	mu     sync.Mutex
-	shared map[ConnectionID]*shared
-	noted  map[ConnectionID]struct{} // see noteMarked
+	mu      sync.Mutex
+	shared  map[ConnectionID]*shared
+	noted   map[ConnectionID]struct{} // see noteMarked
+	changed map[ConnectionID]struct{} // see noteChanged
 
-	wake   chan struct{} // holds one if connections were noted as marked
-	slots  chan struct{} // one for each webhook being dealt with
-	large  chan struct{} // one for each long body being read
-	nobody Secret        // signs nothing
+	serving atomic.Bool   // Serve is at work
+	wake    chan struct{} // holds one if connections were noted
+	slots   chan struct{} // one for each webhook being dealt with
+	large   chan struct{} // one for each long body being read
+	nobody  Secret        // signs nothing
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
@@ -52,6 +54,8 @@ type shared struct {
 	// answering lets one call at a time answer marks; see fetchMarked.
 	answering answering
 	members   members
+	// saidVersion is the version, and its deprecation, that was logged last.
+	saidVersion atomic.Pointer[string]
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
@@ -84,18 +88,19 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	}
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
-		shared: make(map[ConnectionID]*shared),
-		noted:  make(map[ConnectionID]struct{}),
-		wake:   make(chan struct{}, 1),
-		slots:  make(chan struct{}, o.webhooksAtOnce),
-		large:  make(chan struct{}, largeWebhooks),
-		nobody: NewSecret(rand.Text() + rand.Text()),
+		shared:  make(map[ConnectionID]*shared),
+		noted:   make(map[ConnectionID]struct{}),
+		changed: make(map[ConnectionID]struct{}),
+		wake:    make(chan struct{}, 1),
+		slots:   make(chan struct{}, o.webhooksAtOnce),
+		large:   make(chan struct{}, largeWebhooks),
+		nobody:  NewSecret(rand.Text() + rand.Text()),
 	}, nil
 }
 
 // connection looks a connection up and checks it.
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
-	c, err := s.lookUp(ctx, id)
+	c, err := s.lookUpConnection(ctx, id)
 	if err == nil {
 		err = c.validate()
 	}
@@ -105,8 +110,8 @@ func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, e
 	return c, nil
 }
 
-// lookUp is connection for one that need not have credentials any more.
-func (s *Syncer) lookUp(ctx context.Context, id ConnectionID) (Connection, error) {
+// lookUpConnection is connection for one that need not have credentials any more.
+func (s *Syncer) lookUpConnection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
 		return Connection{}, &hostError{doing: "look up the connection", err: err}
