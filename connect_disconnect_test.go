@@ -3,6 +3,7 @@ package shopifysync_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"sync"
@@ -154,7 +155,7 @@ func TestDisconnectWhateverTheClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-48 * time.Hour, -time.Minute, 0, time.Minute, 48 * time.Hour} {
 		for _, gone := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v gone=%v", skew, gone), func(t *testing.T) {
-				inWorld(t, 1500, func(t *testing.T, w *world) {
+				inWorld(t, 1100, func(t *testing.T, w *world) {
 					conns := w.connectable()
 					s := w.syncerWith(conns)
 					w.connect(s)
@@ -355,6 +356,70 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 		if runsErr != nil || run.State == shopifysync.RunRunning || run.State == shopifysync.RunPaused || len(run.Checkpoint) > 0 {
 			t.Errorf("step %d (%s): a run can be resumed: %+v", n, trace[n], run)
 		}
+	}
+}
+
+var hangStride = flag.Int("disconnect.hang", 3, "TestDisconnectWhileAProcessHangs hangs in each n-th step; 1: in every one")
+
+// Another process hangs in any step of its work for minutes, with its context's
+// end unheard, while the connection is disconnected: when it wakes up it can
+// change nothing any more, and asks nothing.
+func TestDisconnectWhileAProcessHangs(t *testing.T) {
+	for name, work := range works {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, again := 0, true; again; n += *hangStride {
+				inWorld(t, 110, func(t *testing.T, w *world) {
+					s, b := w.boundary(shopifysync.WithBulkThreshold(100))
+					w.busy(s)
+					by := w.syncerWith(b.conns)
+					hung := make(chan string, 1)
+					b.hook(func(i int, step string) error {
+						if i == n && again {
+							hung <- step
+							time.Sleep(5 * time.Minute)
+						}
+						return nil
+					})
+					result := make(chan error, 1)
+					go func() { result <- work(t.Context(), w, s) }()
+					var step string
+					select {
+					case step = <-hung:
+					case <-result:
+						again = false
+						return
+					}
+					w.disconnect(by, true)
+					type world struct {
+						State    shopifysync.ConnectionState
+						Contacts int
+						Marks    []shopifysync.Mark
+						Requests int
+						Saved    bool
+					}
+					look := func() world {
+						_, err := b.conns.Connection(context.Background(), connID)
+						return world{w.state(), len(w.contacts()), w.openMarks(), len(w.server.Requests()), err == nil}
+					}
+					after := look()
+					known := func(err error) bool { // the deadline is that of the last writes
+						return err == nil || errors.Is(err, shopifysync.ErrNotConnected) || errors.Is(err, shopifysync.ErrLeaseLost) || errors.Is(err, context.DeadlineExceeded)
+					}
+					err := <-result
+					time.Sleep(time.Hour)
+					if name == "connect" && n == 0 && err == nil {
+						return // it came after the Disconnect
+					}
+					if diff := cmp.Diff(after, look()); diff != "" {
+						t.Errorf("hung in step %d (%s): after Disconnect had returned:\n%s", n, step, diff)
+					}
+					if after.Contacts > 0 || after.Saved || after.State.Disconnected == nil || !known(err) {
+						t.Errorf("hung in step %d (%s): %+v, %v", n, step, after, err)
+					}
+				})
+			}
+		})
 	}
 }
 
