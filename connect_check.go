@@ -154,7 +154,11 @@ func (a *admin) probe(ctx context.Context) (Health, error) {
 }
 
 func (a *admin) ask(ctx context.Context, h *Health) (err error) {
-	if h.Shop, err = a.checkShop(ctx); err != nil {
+	h.Shop, err = a.checkShop(ctx)
+	if !h.Shop.Domain.valid() {
+		h.Shop.Domain = ""
+	}
+	if err != nil {
 		return err
 	}
 	if h.Scopes, err = a.scopes(ctx); err != nil {
