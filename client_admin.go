@@ -30,11 +30,12 @@ type admin struct {
 	token    func(ctx context.Context, rejected string) (string, error)
 	priority throttle.Priority
 	without  FieldSet
-	shopID   string    // the store's identity; empty until it is known
-	served   string    // the version that answered last
-	warned   string    // what Shopify calls deprecated in it
-	cost     float64   // points that the last answer said its request needs
-	began    time.Time // when the first answer was observed, by Shopify's clock
+	shopID   string        // the store's identity; empty until it is known
+	served   string        // the version that answered last
+	warned   string        // what Shopify calls deprecated in it
+	cost     float64       // points that the last answer said its request needs
+	elapsed  time.Duration // how long the last attempt took
+	began    time.Time     // when the first answer was observed, by Shopify's clock
 }
 
 // admin opens the Admin API of a connection.
@@ -53,6 +54,7 @@ func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token fu
 		Version:    conn.apiVersion(),
 		HTTPClient: s.httpClient,
 		Bucket:     sh.bucket,
+		Costs:      &sh.costs,
 		Logger:     s.logger.With("connection", string(conn.ID)),
 		UserAgent:  "shopifysync",
 		Now:        s.now,
@@ -79,6 +81,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
 		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
 	}
+	a.elapsed = m.Elapsed
 	if m.Requested > 0 {
 		a.cost = m.Requested
 	}
@@ -109,6 +112,10 @@ func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
 		return
 	}
 	a.served = served
+	said := served + " " + m.DeprecatedReason
+	if before := a.s.sharedOf(a.conn.ID).saidVersion.Swap(&said); before != nil && *before == said {
+		return // once is enough
+	}
 	if asked := a.conn.apiVersion(); served != asked || m.DeprecatedReason != "" {
 		a.s.logger.WarnContext(ctx, "Shopify answers with another API version than asked for, or calls it deprecated",
 			"connection", string(a.conn.ID), "asked", asked, "served", served, "deprecated", m.DeprecatedReason)
@@ -485,6 +492,25 @@ func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
 	}
 	a.shopID = info.ID
 	return info, nil
+}
+
+// confirmShop is checkShop for the first call of a connection: before that the
+// store's identity is not known.
+func (a *admin) confirmShop(ctx context.Context) error {
+	if a.shopID != "" {
+		return nil
+	}
+	if _, err := a.checkShop(ctx); err != nil {
+		return err
+	}
+	_, err := a.s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
+		if st.ShopID != "" {
+			return false
+		}
+		st.ShopID = a.shopID
+		return true
+	})
+	return err
 }
 
 // explainDenied turns a refusal to read customers into the error that says

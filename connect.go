@@ -108,6 +108,7 @@ func (s *Syncer) connectHeld(ctx context.Context, c Connection, st ConnectionSta
 	}); err != nil {
 		s.logger.WarnContext(ctx, "the state of the webhook subscriptions was not saved; the next check does", "connection", string(c.ID), "error", err)
 	}
+	s.noteChanged(c.ID)
 	return &health, nil
 }
 

@@ -131,7 +131,7 @@ func (d *disconnect) end(ctx context.Context) error {
 
 // find makes sure that there is or was such a connection.
 func (d *disconnect) find(ctx context.Context) error {
-	conn, err := d.s.lookUp(ctx, d.params.Connection)
+	conn, err := d.s.lookUpConnection(ctx, d.params.Connection)
 	d.known = false
 	switch {
 	case err == nil:

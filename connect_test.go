@@ -42,15 +42,6 @@ func (w *world) connect(s *shopifysync.Syncer) *shopifysync.Health {
 	return h
 }
 
-func (w *world) state() shopifysync.ConnectionState {
-	w.t.Helper()
-	got, err := w.store.ConnectionState(context.Background(), shopifysync.ConnectionStateParams{Connection: connID})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return got.State
-}
-
 func TestConnect(t *testing.T) {
 	inWorld(t, 30, func(t *testing.T, w *world) {
 		conns := w.connectable()

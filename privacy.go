@@ -13,8 +13,11 @@ type PrivacyHandler struct {
 	// DataRequest is called for customers/data_request: the merchant must be
 	// given the person's data within 30 days. See [Syncer.Export].
 	DataRequest func(ctx context.Context, r DataRequest) error
-	// Erase is called after contacts were erased, to erase what else the host
-	// keeps of those people: conversations, files, backups.
+	// Erase is called before contacts are erased, to erase what else the host
+	// keeps of those people: conversations, files, backups. Their contacts can
+	// still be looked up. It is called at least once for each erasure; while it
+	// fails the contacts stay, so that the erasure is tried again. Of the
+	// Syncer it may call Export.
 	Erase func(ctx context.Context, e Erasure) error
 }
 
@@ -27,7 +30,7 @@ type DataRequest struct {
 	Phone      Secret
 }
 
-// An Erasure says whose contacts were erased.
+// An Erasure says whose contacts are being erased.
 type Erasure struct {
 	Connection ConnectionID
 	Reason     RemovalReason // RemovedRedacted or RemovedShopRedacted

@@ -65,7 +65,7 @@ type FailedMark struct {
 func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 	st, err := s.readState(ctx, id)
 	if err == nil && st.Revision == 0 {
-		_, err = s.lookUp(ctx, id)
+		_, err = s.lookUpConnection(ctx, id)
 	}
 	if err != nil {
 		return nil, wrapped(err)

@@ -46,6 +46,12 @@ type SyncParams struct {
 	// [ErrSyncInProgress] is returned; 0: not at all. A killed process's lease
 	// takes [WithLeaseTTL] to expire.
 	Wait time.Duration
+	// FailedOnly reads no store, but fetches once more the customers whose marks
+	// were tried before, due or not: those that failed, and those whom Shopify
+	// did not show as new as their webhook said. It is a [Syncer.Drain] and
+	// holds its lease; the report has no RunID. OnProgress and MaxRemovedShare
+	// do not matter, and it cannot be a DryRun.
+	FailedOnly bool
 }
 
 // Sync reads the whole store into the contact store: a full run. It resumes a
@@ -61,11 +67,17 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 	if !(p.MaxRemovedShare >= 0 && p.MaxRemovedShare <= 1) { // NaN is neither
 		return nil, errors.New("shopifysync: MaxRemovedShare must be 0 to 1")
 	}
+	if p.FailedOnly && p.DryRun {
+		return nil, errors.New("shopifysync: FailedOnly cannot be a DryRun: it is a drain, which writes")
+	}
 	ctx, a, err := s.open(ctx, p.Connection)
 	if err != nil {
 		return nil, err
 	}
 	defer a.leave()
+	if p.FailedOnly {
+		return s.drain(ctx, a, drainParams{failedOnly: true, slice: p.Budget, wait: p.Wait})
+	}
 	return s.sync(ctx, a, p)
 }
 
@@ -220,10 +232,17 @@ func (r *run) steps(ctx context.Context) error {
 	if ctx.Err() != nil { // a writer's error says more than what it broke
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		if flushErr := r.pipe.flush(); flushErr != nil {
-			return flushErr
-		}
+	if flushErr := r.pipe.flush(); flushErr != nil {
+		return flushErr
+	}
+	// What was read is true, whether or not everything was.
+	r.pipe.snapshot()
+	if clearErr := r.clearMarks(ctx, r.pipe.settled); clearErr != nil {
+		return clearErr
+	}
+	if err == nil {
+		r.record.Report.Complete = true
+		r.meter.phase(PhaseDone)
 	}
 	return err
 }
@@ -239,9 +258,11 @@ func (r *run) phases(ctx context.Context) error {
 	if _, err := r.admin.checkShop(ctx); err != nil {
 		return err
 	}
-	r.since = r.admin.began
 	if r.at.Began.IsZero() {
 		r.at.Began = r.admin.began
+	}
+	if err := r.letMarksAge(ctx); err != nil {
+		return err
 	}
 	if err := r.read(ctx); err != nil {
 		return err
@@ -258,13 +279,24 @@ func (r *run) phases(ctx context.Context) error {
 	if err := r.sweep(ctx, gone); err != nil {
 		return err
 	}
-	r.pipe.snapshot()
-	if err := r.clearMarks(ctx, r.pipe.settled); err != nil {
-		return err
-	}
-	r.record.Report.Complete = true
-	r.meter.phase(PhaseDone)
 	return nil
+}
+
+// marksAge is how long a run with open marks waits before it reads. Marks tell
+// of changes before they were read. A drain that had not seen those may still
+// be about to store what it fetched, with a date up to blur too late; what the
+// run reads must bear a later one, although its own dates are up to blur too
+// early and a bulk operation's has whole seconds.
+const marksAge = 2*blur + time.Second
+
+// letMarksAge sets from when on what the run reads answers the open marks, and
+// waits until then. Of a run that is resumed the bulk file is older in any case.
+func (r *run) letMarksAge(ctx context.Context) error {
+	r.since = latest(r.admin.began, r.admin.elapsed).Add(blur)
+	if len(r.marks) == 0 || r.at.Bulk != "" {
+		return nil
+	}
+	return sleep(ctx, marksAge)
 }
 
 // finish saves the run's end and gives its lease back.

@@ -1,0 +1,228 @@
+package shopifysync
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// An ErasureReceipt says what an erasure did. It holds nothing personal, so it
+// may be kept as evidence: customer ids are those of tombstones.
+type ErasureReceipt struct {
+	ID         string       `json:"id"` // unique; opaque
+	Connection ConnectionID `json:"connection"`
+	// Customers are those who are erased now, by ascending id, also those who
+	// were erased before or never seen. None: nobody was found.
+	Customers []CustomerID `json:"customers"`
+	// Removed is how many of them had a live contact until now.
+	Removed int64 `json:"removed"`
+	// HostErased tells whether [PrivacyHandler].Erase was there to be called.
+	HostErased bool      `json:"host_erased"`
+	At         time.Time `json:"at"` // by the host's clock; milliseconds
+}
+
+// Erase erases a person for good: every contact that matches becomes a
+// tombstone that no sync, webhook or old export ever brings back, marks are
+// cleared, and [PrivacyHandler].Erase is called before, so that it can still
+// look the contacts up. No request is made to Shopify, and the connection may
+// be paused, disconnected or unknown.
+//
+// By customer id a person who was never seen is erased, too, and stays out. An
+// e-mail address or phone number erases everybody who has it: call
+// [Syncer.Export] first to see who that is. Nobody found is no error.
+//
+// Erase may be repeated, and after an error must be: nothing is then lost, for
+// contacts are removed last. Errors match [ErrNoFinder], the context's error,
+// or what the stores and the handler return.
+func (s *Syncer) Erase(ctx context.Context, p PersonParams) (*ErasureReceipt, error) {
+	if err := p.check(); err != nil {
+		return nil, wrapped(err)
+	}
+	ids, err := s.idsOf(ctx, p)
+	if err != nil {
+		return nil, wrapped(err)
+	}
+	removed, err := s.eraseCustomers(ctx, p.Connection, ids)
+	if err != nil {
+		return nil, wrapped(err)
+	}
+	s.logger.InfoContext(ctx, "erased", "connection", string(p.Connection), "customers", len(ids), "removed", removed)
+	return &ErasureReceipt{
+		ID: newID(), Connection: p.Connection, Customers: ids, Removed: removed,
+		HostErased: len(ids) > 0 && s.privacy.Erase != nil, At: s.millis(),
+	}, nil
+}
+
+// eraseCustomers erases people for good, whatever is stored of them, and
+// returns how many had a live contact. The host goes first: an erasure that
+// fails there is then found again by whatever asked for it, and repeated.
+func (s *Syncer) eraseCustomers(ctx context.Context, id ConnectionID, ids []CustomerID) (removed int64, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: s.millis()}); err != nil {
+		return 0, err
+	}
+	return s.eraseContacts(ctx, id, ids)
+}
+
+// eraseContacts is eraseCustomers after the host's part.
+func (s *Syncer) eraseContacts(ctx context.Context, id ConnectionID, ids []CustomerID) (removed int64, err error) {
+	at := s.shopNow(id)
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		p := RemoveContactsParams{Connection: id, Reason: RemovedRedacted, ObservedAt: at}
+		for _, c := range chunk {
+			p.Removals = append(p.Removals, Removal{CustomerID: c})
+		}
+		got, err := s.contacts.RemoveContacts(ctx, p)
+		if err != nil {
+			return removed, storeError("erase contacts", err)
+		}
+		removed += got.Removed
+		if err := s.confirmErased(ctx, id, chunk); err != nil {
+			return removed, err
+		}
+		for _, c := range chunk {
+			if err := s.forgetMark(ctx, id, c); err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, nil
+}
+
+// hostErase has the host erase what it keeps beyond contacts.
+func (s *Syncer) hostErase(ctx context.Context, e Erasure) error {
+	if s.privacy.Erase == nil {
+		return nil
+	}
+	const doing = "the host's erasure"
+	return s.protect(ctx, doing, func() error {
+		if err := s.privacy.Erase(ctx, e); err != nil {
+			return &hostError{doing: doing, err: err}
+		}
+		return nil
+	})
+}
+
+// confirmErased reads the tombstones back: a store that keeps none would let
+// the person return with the next sync.
+func (s *Syncer) confirmErased(ctx context.Context, id ConnectionID, ids []CustomerID) error {
+	got, err := s.contacts.Contacts(ctx, ContactsParams{Connection: id, IDs: ids})
+	if err != nil {
+		return storeError("read contacts", err)
+	}
+	graves := make(map[CustomerID]bool, len(ids))
+	for _, c := range got.Contacts {
+		graves[c.CustomerID] = c.Removed == RemovedRedacted
+	}
+	for _, c := range ids {
+		if !graves[c] {
+			return storeError("erase contacts", Reason("it kept no tombstone of an erased person: see ContactStore.RemoveContacts"))
+		}
+	}
+	return nil
+}
+
+// forgetMark clears a customer's mark. One that is put again meanwhile may
+// stay: it holds no more than the id, and what it fetches stays out.
+func (s *Syncer) forgetMark(ctx context.Context, id ConnectionID, customer CustomerID) error {
+	mark, err := s.markOf(ctx, id, customer)
+	if err != nil || mark == nil {
+		return err
+	}
+	if _, err := s.state.ClearMarks(ctx, ClearMarksParams{Connection: id, Marks: []Mark{*mark}}); err != nil {
+		return storeError("clear marks", err)
+	}
+	return nil
+}
+
+// maxEraseRounds bounds how often a whole store is erased that is written to
+// meanwhile.
+const maxEraseRounds = 10
+
+// eraseShop erases all that is kept of a connection's customers. What a later
+// Connect needs stays: the store's identity, and that the connection is paused
+// or disconnected. If it is disconnected its secrets go, too.
+func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
+	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedShopRedacted, At: s.millis()}); err != nil {
+		return err
+	}
+	at := s.shopNow(id)
+	for round := 0; ; round++ {
+		p := RemoveContactsParams{Connection: id, All: true, Reason: RemovedShopRedacted, ObservedAt: at}
+		if _, err := s.contacts.RemoveContacts(ctx, p); err != nil {
+			return storeError("erase all contacts", err)
+		}
+		// A contact may have been observed later than now by a clock that was
+		// wrong then: it must go all the same.
+		latest, live, err := s.lastObserved(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !live {
+			break
+		}
+		if round == maxEraseRounds {
+			return storeError("erase all contacts", Reason("it still has live contacts: stop what writes them, and erase again"))
+		}
+		if latest.After(at) {
+			at = latest
+		}
+	}
+	if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
+		return storeError("forget the runs and marks", err)
+	}
+	st, err := s.changeState(ctx, id, func(st *ConnectionState) bool {
+		kept := ConnectionState{
+			Connection: st.Connection, Revision: st.Revision, ShopID: st.ShopID, ConnectedAt: st.ConnectedAt,
+			Pause: st.Pause, Health: Health{State: st.Health.State, Message: st.Health.Message},
+		}
+		if st.Disconnected != nil {
+			kept.Disconnected = &Disconnection{At: st.Disconnected.At}
+		}
+		*st = kept
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	conns, keeps := s.conns.(ConnectionStore)
+	if st.Disconnected == nil || !keeps {
+		return nil
+	}
+	if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {
+		return &hostError{doing: "delete the connection", err: err}
+	}
+	return nil
+}
+
+// lastObserved returns when the last of a connection's live contacts was
+// observed, and whether there are any.
+func (s *Syncer) lastObserved(ctx context.Context, id ConnectionID) (latest time.Time, live bool, err error) {
+	p := ContactIDsParams{Connection: id, Limit: maxIDs}
+	for {
+		page, err := s.contacts.ContactIDs(ctx, p)
+		if err != nil {
+			return latest, live, storeError("list contacts", err)
+		}
+		if len(page.IDs) == 0 {
+			return latest, live, nil
+		}
+		live = true
+		got, err := s.contacts.Contacts(ctx, ContactsParams{Connection: id, IDs: page.IDs})
+		if err != nil {
+			return latest, live, storeError("read contacts", err)
+		}
+		for _, c := range got.Contacts {
+			if c.Version.ObservedAt.After(latest) {
+				latest = c.Version.ObservedAt
+			}
+		}
+		last := page.IDs[len(page.IDs)-1]
+		if last <= p.After {
+			return latest, live, storeError("list contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
+		}
+		p.After = last
+	}
+}
