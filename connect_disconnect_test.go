@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -568,4 +570,49 @@ func TestConnectAndDisconnectAtOnce(t *testing.T) {
 			w.mirrors()
 		})
 	}
+}
+
+// Privacy webhooks are still verified and obeyed while contacts are kept; all
+// others are refused.
+func TestPrivacyAfterDisconnect(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		conns := w.connectable()
+		s := w.syncerWith(conns)
+		w.connect(s)
+		w.sync(s)
+		w.disconnect(s, false)
+		requests := len(w.server.Requests())
+		deliver := func(topic string, ids ...int64) int {
+			r, err := w.shop.Delivery(topic, ids...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mux := http.NewServeMux()
+			mux.Handle("POST /shopify/{connection}", s.WebhookHandler())
+			r.URL.Path = "/shopify/" + string(connID)
+			answer := httptest.NewRecorder()
+			mux.ServeHTTP(answer, r)
+			return answer.Code
+		}
+		ids := w.ids()
+		if code := deliver("customers/update", ids[0]); code == http.StatusOK {
+			t.Error("customers/update was acknowledged")
+		}
+		before := w.contacts()
+		if code := deliver("customers/redact", ids[0]); code != http.StatusOK || len(w.contacts()) != len(before)-1 {
+			t.Errorf("customers/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if code := deliver("shop/redact"); code != http.StatusOK || len(w.contacts()) != 0 {
+			t.Errorf("shop/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if n := len(w.server.Requests()); n != requests {
+			t.Errorf("%d requests", n-requests)
+		}
+		// A later connection starts afresh.
+		time.Sleep(2 * time.Second)
+		w.connect(s)
+		if r := w.sync(s); r.Created != int64(len(before)-1) {
+			t.Errorf("%+v", r)
+		}
+	})
 }
