@@ -32,7 +32,7 @@ const (
 // is to be delivered again. A delivery whose customer Shopify does not show yet
 // takes some seconds, if the state store forgets with the process.
 func (s *Syncer) Deliver(ctx context.Context, id ConnectionID, ev Event) error {
-	conn, err := s.connection(ctx, id)
+	conn, err := s.lookUpConnection(ctx, id)
 	if err != nil {
 		return wrapped(err)
 	}
