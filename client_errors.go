@@ -30,6 +30,8 @@ var (
 	ErrShopNotFound = errors.New("no Shopify store has this name: check the spelling of {store_name}.myshopify.com in the Shopify admin under Settings, Domains")
 	// ErrAnotherStore: the connection belongs to another store (shop.id) than the one that answers.
 	ErrAnotherStore = errors.New("this connection belongs to another Shopify store: connect a new store under a connection of its own")
+	// ErrShopTaken: another connection is of the same store, and [WithOneConnectionPerShop] forbids that.
+	ErrShopTaken = errors.New("this Shopify store is connected already under another connection: disconnect that one first, or go on with it")
 	// ErrShopMoved: the store answers under another name, or another store does.
 	ErrShopMoved = errors.New("this store now answers under another myshopify.com name: edit the connection to the new name")
 	// ErrUninstalled: Shopify refused the token after it said that the app was uninstalled.
@@ -51,6 +53,8 @@ var (
 	ErrMassRemoval = errors.New("too many customers are gone from Shopify at once, so nothing was removed: check the store, then raise MaxRemovedShare to confirm")
 	// ErrStateConflict is returned by a [StateStore] when a state was saved by somebody else meanwhile.
 	ErrStateConflict = errors.New("the connection's state was saved by somebody else meanwhile: read it again")
+	// ErrNoMember: there is no member of that number. See [MergedError].
+	ErrNoMember = errors.New("the store has no such member: check the member number, or show the conversation without a member")
 	// ErrNoFinder: the contact store is no [ContactFinder].
 	ErrNoFinder = errors.New("the contact store cannot find people by e-mail or phone: ask by customer id, or give the store a FindContacts method (ContactFinder)")
 	// ErrSkip is returned by a [Mapper] to leave a customer out. Wrap it to name
