@@ -35,6 +35,7 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		}
 	}
 	if err != nil {
+		err = ended(inner, err)
 		leave()
 		return ctx, nil, wrapped(err)
 	}

@@ -30,11 +30,12 @@ type admin struct {
 	token    func(ctx context.Context, rejected string) (string, error)
 	priority throttle.Priority
 	without  FieldSet
-	shopID   string    // the store's identity; empty until it is known
-	served   string    // the version that answered last
-	warned   string    // what Shopify calls deprecated in it
-	cost     float64   // points that the last answer said its request needs
-	began    time.Time // when the first answer was observed, by Shopify's clock
+	shopID   string        // the store's identity; empty until it is known
+	served   string        // the version that answered last
+	warned   string        // what Shopify calls deprecated in it
+	cost     float64       // points that the last answer said its request needs
+	elapsed  time.Duration // how long the last attempt took
+	began    time.Time     // when the first answer was observed, by Shopify's clock
 }
 
 // admin opens the Admin API of a connection.
@@ -53,6 +54,7 @@ func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token fu
 		Version:    conn.apiVersion(),
 		HTTPClient: s.httpClient,
 		Bucket:     sh.bucket,
+		Costs:      &sh.costs,
 		Logger:     s.logger.With("connection", string(conn.ID)),
 		UserAgent:  "shopifysync",
 		Now:        s.now,
@@ -79,6 +81,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
 		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
 	}
+	a.elapsed = m.Elapsed
 	if m.Requested > 0 {
 		a.cost = m.Requested
 	}

@@ -75,6 +75,14 @@ func contextError(ctx context.Context) error {
 	return &hostError{doing: "cancelled", err: errors.Join(ctx.Err(), cause)}
 }
 
+// ended returns err, or why ctx has ended, which says more than what it broke.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	return err
+}
+
 // protect turns a panic of the host's code into an error: on a goroutine of
 // the library nobody else could recover it, and one connection's trouble would
 // end the process. The panic's value may be personal; the stack is not.

@@ -46,18 +46,32 @@ func (s *Syncer) Connect(ctx context.Context, c Connection) (*Health, error) {
 	}
 	defer leave()
 	health, err := s.connect(ctx, cloneConnection(c))
-	if err != nil && ctx.Err() != nil {
-		err = contextError(ctx)
-	}
-	return health, wrapped(err)
+	return health, wrapped(ended(ctx, err))
 }
 
-// connect is Connect for a call that is let in.
+// connect is Connect for a call that is let in. It holds the lease of checks all
+// the time: neither another Connect nor a Disconnect comes between its steps, in
+// whatever process, and a Disconnect that has come makes it end.
 func (s *Syncer) connect(ctx context.Context, c Connection) (*Health, error) {
+	lease, until, err := s.takeLease(ctx, c.ID, LeaseCheck, 2*s.leaseTTL)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(ctx, lease)
 	st, err := s.readState(ctx, c.ID)
 	if err != nil {
 		return nil, err
 	}
+	ctx, stop := s.holdLease(ctx, lease, until, func(now *ConnectionState) bool {
+		return now.Disconnected != nil && (st.Disconnected == nil || !now.Disconnected.At.Equal(st.Disconnected.At))
+	})
+	defer stop()
+	health, err := s.connectHeld(ctx, c, st)
+	return health, ended(ctx, err)
+}
+
+// connectHeld is connect with the lease.
+func (s *Syncer) connectHeld(ctx context.Context, c Connection, st ConnectionState) (*Health, error) {
 	fresh := new(tokens)
 	// The credentials given are to be proved, not those saved before.
 	adm, err := s.adminWith(c, throttle.Lookup, func(ctx context.Context, rejected string) (string, error) {
@@ -78,23 +92,14 @@ func (s *Syncer) connect(ctx context.Context, c Connection) (*Health, error) {
 		health.refuse(err)
 		return &health, err
 	}
-	// One at a time, also among processes: neither another Connect nor a
-	// Disconnect comes between the saves.
-	lease, until, err := s.acquire(ctx, c.ID, LeaseCheck, 2*s.leaseTTL)
-	if err != nil {
-		return &health, err
-	}
-	defer s.release(ctx, lease)
-	held, stop := s.holdLease(ctx, lease, until, false)
-	defer stop()
-	if err := s.saveConnected(held, c, health); err != nil {
+	if err := s.saveConnected(ctx, c, st, health); err != nil {
 		return &health, err
 	}
 	s.sharedOf(c.ID).tokens.adopt(fresh)
 	s.logger.InfoContext(ctx, "connected", "connection", string(c.ID), "shop", string(c.Shop), "served", health.ServedVersion)
-	s.subscribe(held, adm, &health)
+	s.subscribe(ctx, adm, &health)
 	failed := health.subscriptionsFailed()
-	if _, err := s.changeState(held, c.ID, func(st *ConnectionState) bool {
+	if _, err := s.changeState(ctx, c.ID, func(st *ConnectionState) bool {
 		if st.Disconnected != nil {
 			return false
 		}
@@ -131,8 +136,9 @@ func (s *Syncer) checkTaken(ctx context.Context, c Connection, shopID string) er
 	return nil
 }
 
-// saveConnected saves a verified connection and its state, or neither.
-func (s *Syncer) saveConnected(ctx context.Context, c Connection, h Health) error {
+// saveConnected saves a verified connection and its state, or neither. begun is
+// the state as it was at first.
+func (s *Syncer) saveConnected(ctx context.Context, c Connection, begun ConnectionState, h Health) error {
 	store, _ := s.conns.(ConnectionStore)
 	var old *Connection
 	if store != nil {
@@ -142,11 +148,6 @@ func (s *Syncer) saveConnected(ctx context.Context, c Connection, h Health) erro
 		case !errors.Is(err, ErrNotConnected):
 			return &hostError{doing: "look up the connection", err: err}
 		}
-	}
-	if st, err := s.readState(ctx, c.ID); err != nil {
-		return err
-	} else if st.ShopID != "" && st.ShopID != h.Shop.ID { // since it was probed
-		return ErrAnotherStore
 	}
 	if old != nil && c.Credentials.PreviousClientSecret.IsZero() {
 		before := old.Credentials.ClientSecret
@@ -165,16 +166,21 @@ func (s *Syncer) saveConnected(ctx context.Context, c Connection, h Health) erro
 			return storeError("save the connection", err)
 		}
 	}
-	another := false
+	var refusal error
 	_, err := s.changeState(ctx, c.ID, func(st *ConnectionState) bool {
-		if another = st.ShopID != "" && st.ShopID != h.Shop.ID; another {
-			return false
+		switch {
+		case st.Disconnected != nil && begun.Disconnected == nil: // meanwhile
+			refusal = ErrNotConnected
+		case st.ShopID != "" && st.ShopID != h.Shop.ID: // a run was quicker
+			refusal = ErrAnotherStore
+		default:
+			refusal = nil
+			st.connected(h, s)
 		}
-		st.connected(h, s)
-		return true
+		return refusal == nil
 	})
-	if err == nil && another {
-		err = ErrAnotherStore
+	if err == nil {
+		err = refusal
 	}
 	if err != nil && store != nil {
 		s.takeBack(ctx, store, c.ID, old)

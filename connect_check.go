@@ -27,10 +27,7 @@ func (s *Syncer) Check(ctx context.Context, id ConnectionID) (*Health, error) {
 	}
 	defer a.leave()
 	health, err := s.check(ctx, a)
-	if err != nil && ctx.Err() != nil {
-		err = contextError(ctx)
-	}
-	return health, wrapped(err)
+	return health, wrapped(ended(ctx, err))
 }
 
 // remembered is the health of a connection that is paused for good; nil if err

@@ -63,10 +63,7 @@ type DisconnectResult struct {
 func (s *Syncer) Disconnect(ctx context.Context, p DisconnectParams) (*DisconnectResult, error) {
 	d := &disconnect{s: s, params: p}
 	if err := d.run(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = contextError(ctx)
-		}
-		return nil, wrapped(err)
+		return nil, wrapped(ended(ctx, err))
 	}
 	s.logger.InfoContext(ctx, "disconnected", "connection", string(p.Connection), "removed", d.result.Removed,
 		"erase by", d.result.EraseBy, "unsubscribed", d.result.Unsubscribed, "warnings", d.result.Warnings)
@@ -102,13 +99,7 @@ func (d *disconnect) run(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	if err := d.end(ctx); err != nil {
-		if ctx.Err() != nil { // a lease was lost
-			err = contextError(ctx)
-		}
-		return err
-	}
-	return nil
+	return ended(ctx, d.end(ctx)) // or a lease was lost
 }
 
 // end does what is to be done once nobody else works for the connection.
@@ -197,12 +188,12 @@ func (d *disconnect) takeLeases(ctx context.Context) (held context.Context, rele
 	patience := d.s.leaseTTL + endTimeout
 	held = ctx
 	for _, kind := range []LeaseKind{LeaseRun, LeaseCatchUp, LeaseDrain, LeaseCheck} {
-		lease, until, err := d.s.acquire(held, d.params.Connection, kind, patience)
+		lease, until, err := d.s.takeLease(held, d.params.Connection, kind, patience)
 		if err != nil {
 			release()
 			return ctx, nil, err
 		}
-		inner, stop := d.s.holdLease(held, lease, until, false)
+		inner, stop := d.s.holdLease(held, lease, until, nil)
 		if kind == LeaseRun {
 			d.runs = lease
 		}
@@ -247,19 +238,18 @@ func (d *disconnect) farewell(ctx context.Context, operation string) {
 	}
 	asked, cancel := context.WithTimeout(ctx, farewellTimeout)
 	defer cancel()
+	if operation != "" { // it holds one of few places
+		adm, err := d.s.admin(d.conn, throttle.Lookup)
+		if err == nil {
+			err = adm.cancelBulk(asked, operation)
+		}
+		if err != nil {
+			d.warn(ctx, "the bulk operation was not cancelled", err)
+		}
+	}
 	var err error
 	if d.result.Unsubscribed, err = d.s.unsubscribe(asked, d.conn); err != nil {
 		d.warn(ctx, "webhook subscriptions stay", err)
-	}
-	if operation == "" {
-		return
-	}
-	adm, err := d.s.admin(d.conn, throttle.Lookup)
-	if err == nil {
-		err = adm.cancelBulk(asked, operation)
-	}
-	if err != nil {
-		d.warn(ctx, "the bulk operation was not cancelled", err)
 	}
 }
 

@@ -131,7 +131,9 @@ func TestSearchWarningIsTold(t *testing.T) {
 // one subscription of ours for each topic, and those of others are untouched.
 func TestSubscriptionsAreRepaired(t *testing.T) {
 	type sub = shopifytest.Subscription
-	with := func(topic, address string, fields ...string) sub { return sub{Topic: topic, URL: address, IncludeFields: fields} }
+	with := func(topic, address string, fields ...string) sub {
+		return sub{Topic: topic, URL: address, IncludeFields: fields}
+	}
 	ours := func(topic string) sub { return with(topic, ourURL, "id", "updated_at") }
 	const update = "CUSTOMERS_UPDATE"
 	tests := map[string]struct {

@@ -75,7 +75,9 @@ func TestConnect(t *testing.T) {
 }
 
 func TestConnectErrors(t *testing.T) {
-	config := func(change func(*shopifytest.StoreConfig)) func(*world) { return func(w *world) { w.shop.Configure(change) } }
+	config := func(change func(*shopifytest.StoreConfig)) func(*world) {
+		return func(w *world) { w.shop.Configure(change) }
+	}
 	fault := func(f shopifytest.Fault) func(*world) {
 		return func(w *world) { f.Times = shopifytest.Always; w.shop.Inject(f) }
 	}
@@ -88,17 +90,20 @@ func TestConnectErrors(t *testing.T) {
 		text  string // what the error says to do next
 		state shopifysync.HealthState
 	}{
-		"custom domain":      {func(w *world) { w.conn.Shop = "www.example.com" }, shopifysync.ErrInvalidShop, "Settings, Domains", ""},
-		"no credentials":     {func(w *world) { w.conn.Credentials = shopifysync.Credentials{} }, shopifysync.ErrInvalidConnection, "access token", ""},
-		"no such store":      {func(w *world) { w.conn.Shop = "nobody.myshopify.com" }, shopifysync.ErrShopNotFound, "check the spelling", shopifysync.HealthNotFound},
-		"no such version":    {func(w *world) { w.conn.APIVersion = "2031-01" }, shopifysync.ErrInvalidConnection, "no API version 2031-01", ""},
-		"wrong token":        {config(func(c *shopifytest.StoreConfig) { c.AccessToken = "another" }), shopifysync.ErrUnauthorized, "check the access token", shopifysync.HealthReauthorise},
-		"wrong client":       {func(w *world) { byClient(w); w.conn.Credentials.ClientID = "other" }, shopifysync.ErrUnauthorized, "client ID and secret", shopifysync.HealthReauthorise},
-		"not installed":      {func(w *world) { byClient(w); w.shop.Uninstall() }, shopifysync.ErrAppNotInstalled, "install it", shopifysync.HealthUninstalled},
-		"other organisation": {func(w *world) { byClient(w); w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NotPermitted = true }) }, shopifysync.ErrOtherOrganization, "own organisation", shopifysync.HealthOtherOrg},
-		"frozen":             {config(func(c *shopifytest.StoreConfig) { c.State = shopifytest.Frozen }), shopifysync.ErrShopFrozen, "unpaid bill", shopifysync.HealthFrozen},
-		"locked":             {config(func(c *shopifytest.StoreConfig) { c.State = shopifytest.Locked }), shopifysync.ErrShopLocked, "Shopify's support", shopifysync.HealthLocked},
-		"renamed":            {func(w *world) { w.shop.Rename("renamed.myshopify.com") }, shopifysync.ErrShopMoved, "edit the connection", shopifysync.HealthMoved},
+		"custom domain":   {func(w *world) { w.conn.Shop = "www.example.com" }, shopifysync.ErrInvalidShop, "Settings, Domains", ""},
+		"no credentials":  {func(w *world) { w.conn.Credentials = shopifysync.Credentials{} }, shopifysync.ErrInvalidConnection, "access token", ""},
+		"no such store":   {func(w *world) { w.conn.Shop = "nobody.myshopify.com" }, shopifysync.ErrShopNotFound, "check the spelling", shopifysync.HealthNotFound},
+		"no such version": {func(w *world) { w.conn.APIVersion = "2031-01" }, shopifysync.ErrInvalidConnection, "no API version 2031-01", ""},
+		"wrong token":     {config(func(c *shopifytest.StoreConfig) { c.AccessToken = "another" }), shopifysync.ErrUnauthorized, "check the access token", shopifysync.HealthReauthorise},
+		"wrong client":    {func(w *world) { byClient(w); w.conn.Credentials.ClientID = "other" }, shopifysync.ErrUnauthorized, "client ID and secret", shopifysync.HealthReauthorise},
+		"not installed":   {func(w *world) { byClient(w); w.shop.Uninstall() }, shopifysync.ErrAppNotInstalled, "install it", shopifysync.HealthUninstalled},
+		"other organisation": {func(w *world) {
+			byClient(w)
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NotPermitted = true })
+		}, shopifysync.ErrOtherOrganization, "own organisation", shopifysync.HealthOtherOrg},
+		"frozen":  {config(func(c *shopifytest.StoreConfig) { c.State = shopifytest.Frozen }), shopifysync.ErrShopFrozen, "unpaid bill", shopifysync.HealthFrozen},
+		"locked":  {config(func(c *shopifytest.StoreConfig) { c.State = shopifytest.Locked }), shopifysync.ErrShopLocked, "Shopify's support", shopifysync.HealthLocked},
+		"renamed": {func(w *world) { w.shop.Rename("renamed.myshopify.com") }, shopifysync.ErrShopMoved, "edit the connection", shopifysync.HealthMoved},
 		"answers under another name": {fault(shopifytest.Fault{Operation: "Shop", Edit: func(m map[string]any) {
 			m["data"].(map[string]any)["shop"].(map[string]any)["myshopifyDomain"] = "other.myshopify.com"
 		}}), shopifysync.ErrShopMoved, "edit the connection", shopifysync.HealthMoved},

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/omnichat/shopifysync/internal/shopify"
 	"github.com/omnichat/shopifysync/internal/throttle"
 )
 
@@ -38,6 +39,7 @@ type Syncer struct {
 // the gate that Disconnect shuts.
 type shared struct {
 	bucket *throttle.Bucket
+	costs  shopify.Costs
 	tokens tokens
 	gate   gate
 	// deliveries are webhooks that wait to be put into one call.
@@ -46,8 +48,12 @@ type shared struct {
 	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
-	ahead   atomic.Pointer[time.Duration]
-	members members
+	ahead atomic.Pointer[time.Duration]
+	// lookups is how many customers to ask for by id at once.
+	lookups lookupSize
+	// answering lets one call at a time answer marks; see fetchMarked.
+	answering answering
+	members   members
 	// saidVersion is the version, and its deprecation, that was logged last.
 	saidVersion atomic.Pointer[string]
 }
@@ -124,7 +130,7 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 	defer s.mu.Unlock()
 	sh := s.shared[id]
 	if sh == nil {
-		sh = &shared{bucket: throttle.New()}
+		sh = &shared{bucket: throttle.New(), answering: newAnswering()}
 		s.shared[id] = sh
 	}
 	return sh
