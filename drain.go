@@ -150,8 +150,7 @@ func (d *drain) due(ctx context.Context, after CustomerID) (MarksResult, error) 
 // run goes through the due marks until none is left, each pass in the order
 // of the customers' ids.
 func (d *drain) run(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == ""
-	if err := d.admin.confirmShop(ctx); err != nil {
+	if err := d.confirmShop(ctx); err != nil {
 		return err
 	}
 	for {
@@ -165,6 +164,11 @@ func (d *drain) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (d *drain) confirmShop(ctx context.Context) error {
+	d.asked = d.asked || d.admin.shopID == ""
+	return d.admin.confirmShop(ctx)
 }
 
 func (d *drain) over() bool {
