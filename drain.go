@@ -167,7 +167,7 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 func (d *drain) confirmShop(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == ""
+	d.asked = d.asked || d.admin.shopID == "" || d.admin.version() == ""
 	return d.admin.confirmShop(ctx)
 }
 

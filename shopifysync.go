@@ -46,7 +46,11 @@ type shared struct {
 	// more.
 	ahead   atomic.Pointer[time.Duration]
 	members members
+	served  atomic.Pointer[servedVersion]
 }
+
+// A servedVersion is the API version that answered for the one asked for.
+type servedVersion struct{ asked, served string }
 
 // New returns a Syncer that writes to contacts and looks connections up in
 // conns.

@@ -48,7 +48,7 @@ func (w *writer) write(ctx context.Context, records []observed, covered bool, t 
 	out := written{tally: t, w: w, covered: covered}
 	contacts := make([]Contact, 0, len(records))
 	for _, o := range records {
-		t.masked |= o.customer.Masked &^ w.s.without
+		t.masked |= o.customer.Masked &^ (w.s.without | o.lacking)
 		contact, reason, err := w.s.toContact(w.conn, o)
 		switch {
 		case err != nil:
@@ -140,7 +140,7 @@ func (s *Syncer) toContact(conn Connection, o observed) (c Contact, reason strin
 	if o.err != nil {
 		return c, "", o.err
 	}
-	if consentRedacted(o.customer.EmailConsent) || consentRedacted(o.customer.SMSConsent) {
+	if consentRedacted(o.customer.EmailConsent) || consentRedacted(o.customer.SMSConsent) || consentRedacted(o.customer.WhatsAppConsent) {
 		return c, reasonRedacted, nil
 	}
 	c, reason, err = s.callMapper(conn, o.customer)
@@ -152,7 +152,7 @@ func (s *Syncer) toContact(conn Connection, o observed) (c Contact, reason strin
 		UpdatedAt:  o.version.UpdatedAt.UTC().Truncate(time.Millisecond),
 		ObservedAt: o.version.ObservedAt.UTC().Truncate(time.Millisecond),
 	}
-	c.Masked = (c.Masked | o.customer.Masked) & allFields
+	c.Masked = (c.Masked | o.customer.Masked&^o.lacking) & allFields
 	c.Removed, c.MergedInto = "", 0
 	if !slices.IsSorted(c.Tags) || len(slices.Compact(slices.Clone(c.Tags))) != len(c.Tags) {
 		c.Tags = sortedTags(c.Tags)
@@ -160,7 +160,21 @@ func (s *Syncer) toContact(conn Connection, o observed) (c Contact, reason strin
 	if c.Attributes, err = sortedAttributes(c.Attributes); err != nil {
 		return c, "", fmt.Errorf("mapper: %w", err)
 	}
+	if o.lacking.Has(FieldWhatsAppConsent) {
+		c.Attributes = withoutKey(c.Attributes, AttrWhatsAppConsent)
+	}
 	return c, "", nil
+}
+
+// withoutKey leaves an attribute out, which leaves the stored one untouched: of a
+// field that the version served does not have, nothing is said, and no contact
+// is marked as masked for it.
+func withoutKey(attrs []Attribute, key AttributeKey) []Attribute {
+	isKey := func(a Attribute) bool { return a.Key == key }
+	if !slices.ContainsFunc(attrs, isKey) {
+		return attrs
+	}
+	return slices.DeleteFunc(slices.Clone(attrs), isKey)
 }
 
 // sortedAttributes sorts attributes by key and refuses what no store could
