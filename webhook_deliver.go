@@ -114,6 +114,7 @@ func (s *Syncer) deliver(ctx context.Context, conn Connection, ev Event) error {
 			st.CheckDue = true
 			return true
 		})
+		s.noteChanged(conn.ID)
 		return err
 	case topicBulkEnded:
 		s.sharedOf(conn.ID).bulkEnded.Store(true)
