@@ -82,7 +82,8 @@ func newLineBench(tb testing.TB, customers int) *lineBench {
 // contact is the way of a run.
 func (b *lineBench) contact(line []byte) (Contact, string, error) {
 	o, _ := b.admin.observeRaw(line, 0, 0, b.observed)
-	return b.admin.s.toContact(b.conn, o)
+	m, err := b.admin.s.toContact(b.conn, o)
+	return m.contact, m.skip, err
 }
 
 // contactByJSON is the same with encoding/json in place of [bulk.Decode].
@@ -91,7 +92,8 @@ func (b *lineBench) contactByJSON(line []byte) (Contact, string, error) {
 	if err := json.Unmarshal(line, &c); err != nil {
 		return Contact{}, "", err
 	}
-	return b.admin.s.toContact(b.conn, observe(&c, 0, 0, b.observed))
+	m, err := b.admin.s.toContact(b.conn, observe(&c, 0, 0, b.observed))
+	return m.contact, m.skip, err
 }
 
 // BenchmarkDecodeMap makes contacts of the lines of a bulk file, by this

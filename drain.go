@@ -277,6 +277,8 @@ func (d *drain) answer(ctx context.Context, marks []Mark) error {
 	r.Stale += t.stale
 	r.Skipped = addReasons(r.Skipped, t.skipped)
 	r.Removed = addCounts(r.Removed, t.removed)
+	r.WhatsApp = addCounts(r.WhatsApp, t.whatsApp)
+	r.WhatsAppUnusable = addUnusable(r.WhatsAppUnusable, t.unusable)
 	r.Masked |= t.masked
 	r.Failed += int64(len(t.failures))
 	for _, f := range t.failures {
