@@ -1,6 +1,9 @@
 package shopifysync
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // A WhatsAppResult tells whether a customer has become a WhatsApp contact, and
 // if not, why.
@@ -74,4 +77,24 @@ func (m whatsAppMapper) userID(c Customer, fallback string) (string, WhatsAppRes
 		return "", WhatsAppNotMobile
 	}
 	return strings.TrimPrefix(e164, "+"), WhatsAppLinked
+}
+
+// noteShared reports customers who have one WhatsApp contact between them. The
+// run is not spoilt if that cannot be told.
+func (r *run) noteShared(ctx context.Context) {
+	sharer, ok := r.s.contacts.(WhatsAppSharer)
+	if !ok || r.conn.WhatsApp == nil || r.dryRun {
+		return
+	}
+	got, err := sharer.SharedWhatsApp(ctx, SharedWhatsAppParams{
+		Connection: r.conn.ID, Account: r.conn.WhatsApp.AccountID, Limit: MaxFailures,
+	})
+	if err != nil {
+		r.s.logger.WarnContext(ctx, "it is not known which customers share a WhatsApp contact", "connection", string(r.conn.ID),
+			"error", storeError("find shared WhatsApp contacts", err))
+		return
+	}
+	for _, shared := range got.Shared {
+		r.record.Report.WhatsAppShared = append(r.record.Report.WhatsAppShared, shared.Customers)
+	}
 }

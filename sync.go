@@ -241,6 +241,7 @@ func (r *run) steps(ctx context.Context) error {
 		return clearErr
 	}
 	if err == nil {
+		r.noteShared(ctx)
 		r.record.Report.Complete = true
 		r.meter.phase(PhaseDone)
 	}
