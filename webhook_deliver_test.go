@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -420,6 +421,10 @@ func TestWebhookRedactsACustomer(t *testing.T) {
 		{"after Disconnect", func(w *world, id int64, _ string) *http.Request {
 			return w.delivery("customers/redact", id)
 		}, func(st *shopifysync.ConnectionState) { st.Disconnected = &shopifysync.Disconnection{At: time.Now()} }, 200, true},
+		{"after Disconnect, with no more than the secret", func(w *world, id int64, _ string) *http.Request {
+			w.conn.Credentials = shopifysync.Credentials{ClientSecret: w.conn.Credentials.ClientSecret}
+			return w.delivery("customers/redact", id)
+		}, func(st *shopifysync.ConnectionState) { st.Disconnected = &shopifysync.Disconnection{At: time.Now()} }, 200, true},
 		{"while it is paused", func(w *world, id int64, _ string) *http.Request {
 			return w.delivery("customers/redact", id)
 		}, func(st *shopifysync.ConnectionState) {
@@ -430,16 +435,25 @@ func TestWebhookRedactsACustomer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, 10, func(t *testing.T, w *world) {
 				var erasures int
-				s := w.signs().syncer(shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
-					Erase: func(context.Context, shopifysync.Erasure) error { erasures++; return nil },
-				}))
+				conns := shopifysync.StaticConnections(w.signs().conn)
+				s, err := shopifysync.New(w.store, conns, shopifysync.WithHTTPClient(w.server.Client()), shopifysync.WithLogger(slog.New(slog.NewTextHandler(w.log, nil))),
+					shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+						Erase: func(context.Context, shopifysync.Erasure) error { erasures++; return nil },
+					}))
+				if err != nil {
+					t.Fatal(err)
+				}
 				person := w.shop.Create(shopifytest.Customer{FirstName: "Ann", Email: "Ann@example.com"})
 				w.sync(s)
 				if tt.change != nil {
 					w.remember(tt.change)
 				}
 				before, requests := len(w.contacts()), len(w.server.Requests())
-				if got := status(mount(s), tt.request(w, person.ID, person.Email)); got != tt.want {
+				r := tt.request(w, person.ID, person.Email)
+				if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: w.conn}); err != nil {
+					t.Fatal(err)
+				}
+				if got := status(mount(s), r); got != tt.want {
 					t.Errorf("status %d, want %d: %s", got, tt.want, w.log)
 				}
 				got := w.contacts()
