@@ -675,3 +675,76 @@ func TestManyWebhooksForFewCustomers(t *testing.T) {
 		w.mirrors()
 	})
 }
+
+// Disconnect ends deliveries under way and waits for them; afterwards they are
+// those of an unknown connection.
+func TestDisconnectWaitsForWebhooks(t *testing.T) {
+	for _, outlives := range []bool{false, true} {
+		inWorld(t, 10, func(t *testing.T, w *world) {
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 2 * time.Second })
+			state := &slowState{durable: durable{w.store}, pause: time.Second}
+			var opts []shopifysync.Option
+			if outlives {
+				opts = append(opts, shopifysync.WithStateStore(state))
+			}
+			s := w.signs().syncer(opts...)
+			h := mount(s)
+			var wg sync.WaitGroup
+			for range 5 {
+				wg.Go(func() {
+					if got := status(h, w.delivery("customers/update", w.ids()[0])); got == http.StatusOK {
+						t.Error("acknowledged")
+					}
+				})
+			}
+			time.Sleep(200 * time.Millisecond)
+			if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: connID, RemoveContacts: true}); err != nil {
+				t.Fatal(err)
+			}
+			before := len(w.server.Requests())
+			wg.Wait()
+			if got := status(h, w.delivery("customers/update", w.ids()[0])); got != http.StatusUnauthorized {
+				t.Errorf("afterwards: status %d", got)
+			}
+			time.Sleep(time.Minute)
+			if len(w.openMarks()) != 0 || len(w.contacts()) != 0 || len(w.server.Requests()) != before {
+				t.Errorf("durable %v: marks %v, %d contacts, %d requests", outlives, w.openMarks(), len(w.contacts()), len(w.server.Requests())-before)
+			}
+		})
+	}
+}
+
+// Who connects again goes on where it was: webhooks kept out meanwhile come
+// with the run, later ones as ever.
+func TestWebhookAfterReconnect(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		s := w.signs().syncer()
+		h := mount(s)
+		if _, err := s.Connect(t.Context(), w.conn); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(s)
+		w.shop.Uninstall()
+		gone := w.delivery("app/uninstalled")
+		if got := status(h, gone); got != http.StatusOK {
+			t.Fatalf("app/uninstalled: status %d", got)
+		}
+		if p := w.state().Pause; p == nil || p.State != shopifysync.HealthUninstalled {
+			t.Fatalf("pause %+v", p)
+		}
+		redact := w.delivery("shop/redact")
+		w.shop.Reinstall("canary-token-2")
+		w.conn.Credentials.AccessToken = shopifysync.NewSecret("canary-token-2")
+		if _, err := s.Connect(t.Context(), w.conn); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*http.Request{w.delivery("app/uninstalled"), redact, w.delivery("customers/delete", w.ids()[0])} {
+			status(h, r)
+		}
+		if st := w.state(); st.Pause != nil {
+			t.Errorf("pause %+v", st.Pause)
+		}
+		w.sync(s)
+		w.mirrors()
+	})
+}
