@@ -123,7 +123,7 @@ func (s *Syncer) fetchNow(ctx context.Context, conn Connection, marks []Mark) er
 }
 
 // fetchGathered fetches the customers of a gathering, stores or removes them
-// and clears their marks. It needs no lease: it commutes with a drain.
+// and clears their marks. It needs no lease: the marks are this process's alone.
 func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (err error) {
 	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}}
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
@@ -138,16 +138,18 @@ func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (er
 	if err := d.admin.confirmShop(ctx); err != nil {
 		return err
 	}
-	for size := firstLookup; len(marks) > 0; {
+	lookups := &s.sharedOf(a.conn.ID).lookups
+	for len(marks) > 0 {
+		size, _ := lookups.get()
 		n := min(size, len(marks))
 		fates, _, err := d.fetchMarked(ctx, d.admin, marks[:n])
-		if isKind(err, shopify.MaxCost) && n > 1 {
-			size = (n + 1) / 2
+		if isKind(err, shopify.MaxCost) && lookups.tooMany(n) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		lookups.answered(n, d.admin.cost)
 		for id := range fates.cleared {
 			g.cleared[id] = true
 		}
