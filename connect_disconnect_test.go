@@ -3,7 +3,10 @@ package shopifysync_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -154,7 +157,7 @@ func TestDisconnectWhateverTheClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-48 * time.Hour, -time.Minute, 0, time.Minute, 48 * time.Hour} {
 		for _, gone := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v gone=%v", skew, gone), func(t *testing.T) {
-				inWorld(t, 1500, func(t *testing.T, w *world) {
+				inWorld(t, 1100, func(t *testing.T, w *world) {
 					conns := w.connectable()
 					s := w.syncerWith(conns)
 					w.connect(s)
@@ -358,6 +361,70 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 	}
 }
 
+var hangStride = flag.Int("disconnect.hang", 3, "TestDisconnectWhileAProcessHangs hangs in each n-th step; 1: in every one")
+
+// Another process hangs in any step of its work for minutes, with its context's
+// end unheard, while the connection is disconnected: when it wakes up it can
+// change nothing any more, and asks nothing.
+func TestDisconnectWhileAProcessHangs(t *testing.T) {
+	for name, work := range works {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, again := 0, true; again; n += *hangStride {
+				inWorld(t, 110, func(t *testing.T, w *world) {
+					s, b := w.boundary(shopifysync.WithBulkThreshold(100))
+					w.busy(s)
+					by := w.syncerWith(b.conns)
+					hung := make(chan string, 1)
+					b.hook(func(i int, step string) error {
+						if i == n && again {
+							hung <- step
+							time.Sleep(5 * time.Minute)
+						}
+						return nil
+					})
+					result := make(chan error, 1)
+					go func() { result <- work(t.Context(), w, s) }()
+					var step string
+					select {
+					case step = <-hung:
+					case <-result:
+						again = false
+						return
+					}
+					w.disconnect(by, true)
+					type world struct {
+						State    shopifysync.ConnectionState
+						Contacts int
+						Marks    []shopifysync.Mark
+						Requests int
+						Saved    bool
+					}
+					look := func() world {
+						_, err := b.conns.Connection(context.Background(), connID)
+						return world{w.state(), len(w.contacts()), w.openMarks(), len(w.server.Requests()), err == nil}
+					}
+					after := look()
+					known := func(err error) bool { // the deadline is that of the last writes
+						return err == nil || errors.Is(err, shopifysync.ErrNotConnected) || errors.Is(err, shopifysync.ErrLeaseLost) || errors.Is(err, context.DeadlineExceeded)
+					}
+					err := <-result
+					time.Sleep(time.Hour)
+					if name == "connect" && n == 0 && err == nil {
+						return // it came after the Disconnect
+					}
+					if diff := cmp.Diff(after, look()); diff != "" {
+						t.Errorf("hung in step %d (%s): after Disconnect had returned:\n%s", n, step, diff)
+					}
+					if after.Contacts > 0 || after.Saved || after.State.Disconnected == nil || !known(err) {
+						t.Errorf("hung in step %d (%s): %+v, %v", n, step, after, err)
+					}
+				})
+			}
+		})
+	}
+}
+
 // Whatever step of Disconnect itself fails, it says so, the connection counts as
 // disconnected from the first write on, and to call it again finishes.
 func TestDisconnectFailsHalfWay(t *testing.T) {
@@ -503,4 +570,49 @@ func TestConnectAndDisconnectAtOnce(t *testing.T) {
 			w.mirrors()
 		})
 	}
+}
+
+// Privacy webhooks are still verified and obeyed while contacts are kept; all
+// others are refused.
+func TestPrivacyAfterDisconnect(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		conns := w.connectable()
+		s := w.syncerWith(conns)
+		w.connect(s)
+		w.sync(s)
+		w.disconnect(s, false)
+		requests := len(w.server.Requests())
+		deliver := func(topic string, ids ...int64) int {
+			r, err := w.shop.Delivery(topic, ids...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mux := http.NewServeMux()
+			mux.Handle("POST /shopify/{connection}", s.WebhookHandler())
+			r.URL.Path = "/shopify/" + string(connID)
+			answer := httptest.NewRecorder()
+			mux.ServeHTTP(answer, r)
+			return answer.Code
+		}
+		ids := w.ids()
+		if code := deliver("customers/update", ids[0]); code == http.StatusOK {
+			t.Error("customers/update was acknowledged")
+		}
+		before := w.contacts()
+		if code := deliver("customers/redact", ids[0]); code != http.StatusOK || len(w.contacts()) != len(before)-1 {
+			t.Errorf("customers/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if code := deliver("shop/redact"); code != http.StatusOK || len(w.contacts()) != 0 {
+			t.Errorf("shop/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if n := len(w.server.Requests()); n != requests {
+			t.Errorf("%d requests", n-requests)
+		}
+		// A later connection starts afresh.
+		time.Sleep(2 * time.Second)
+		w.connect(s)
+		if r := w.sync(s); r.Created != int64(len(before)-1) {
+			t.Errorf("%+v", r)
+		}
+	})
 }

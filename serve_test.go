@@ -261,6 +261,7 @@ func TestServeCannotBegin(t *testing.T) {
 // it should be, and changes arrive, those that the list of changes does not
 // show included.
 func TestServeWeek(t *testing.T) {
+	t.Parallel()
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		ids := []shopifysync.ConnectionID{"one", "two", "three"}
 		for _, id := range ids {
@@ -297,6 +298,9 @@ func TestServeWeek(t *testing.T) {
 		for _, id := range ids { // 195 hours
 			fl.between("run", id, 8, 10)
 			fl.between("catch-up", id, 195*4-10, 195*4+1)
+		}
+		if n := fl.server.Count("AccessScopes"); n < 3*(195-3) || n > 3*195 {
+			t.Errorf("%d checks", n)
 		}
 	})
 }
@@ -356,6 +360,7 @@ func TestServeLeavesTheFirstRunToTheMerchant(t *testing.T) {
 
 // A large store is synced weekly, and its number of customers asked for daily.
 func TestServeLargeStore(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	more := func(n int) func(*shopifytest.Store) {
 		return func(shop *shopifytest.Store) {
@@ -685,6 +690,7 @@ func TestServeStopsAtAnyMoment(t *testing.T) {
 // One huge store and 999 small ones: the small ones' changes come within ten
 // seconds while the huge one has a backlog that takes it minutes.
 func TestServeIsFair(t *testing.T) {
+	t.Parallel()
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		const small = 999
 		fl.add("huge", 15_000, func(c *shopifytest.StoreConfig) { c.Latency = time.Second })
@@ -740,6 +746,7 @@ func TestServeIsFair(t *testing.T) {
 // half of them within 2 seconds, all but one in a hundred within 10. A
 // subscription that is deleted is back within one check.
 func TestServeWithWebhooks(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()
 		fl := &fleet{
