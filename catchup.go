@@ -56,7 +56,7 @@ func (s *Syncer) catchUp(ctx context.Context, a *access) (marked int, err error)
 	}
 	stop()
 	if err == nil {
-		err = c.noteEnd(ctx)
+		err = ended(ctx, c.noteEnd(ctx))
 	}
 	s.release(ctx, lease)
 	s.settleHealth(ctx, a, err)

@@ -24,13 +24,18 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		return ctx, nil, wrapped(err)
 	}
 	a := &access{leave: leave}
-	if a.conn, err = s.connection(inner, id); err == nil {
-		a.state, err = s.readState(inner, id)
-	}
-	if err == nil {
-		err = a.state.usable()
+	a.conn, err = s.connection(inner, id)
+	if err == nil || errors.Is(err, ErrInvalidConnection) { // a disconnected one has no credentials
+		var telling error
+		if a.state, telling = s.readState(inner, id); telling == nil {
+			telling = a.state.usable()
+		}
+		if telling != nil {
+			err = telling
+		}
 	}
 	if err != nil {
+		err = ended(inner, err)
 		leave()
 		return ctx, nil, wrapped(err)
 	}
@@ -127,6 +132,41 @@ func (g *gate) close(ctx context.Context) (reopen func(), err error) {
 	}
 }
 
+// stillConnected is asked right before contacts are written by calls that hold
+// no lease: Disconnect in another process does not wait for them.
+func (s *Syncer) stillConnected(ctx context.Context, id ConnectionID) error {
+	st, err := s.readState(ctx, id)
+	if err == nil && st.Disconnected != nil {
+		err = ErrNotConnected
+	}
+	return err
+}
+
+// undoLate is asked right after such a write. If another process has
+// disconnected the connection and removed its contacts meanwhile, it removes the
+// contact, and returns [ErrNotConnected].
+func (s *Syncer) undoLate(ctx context.Context, id ConnectionID, customer CustomerID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	st, err := s.readState(ctx, id)
+	if err != nil || st.Disconnected == nil {
+		return err
+	}
+	if !st.Disconnected.EraseBy.IsZero() { // contacts were kept
+		return ErrNotConnected
+	}
+	stored, err := s.storedContact(ctx, id, customer)
+	if err == nil && stored != nil && stored.Removed == "" {
+		_, err = s.contacts.RemoveContacts(ctx, RemoveContactsParams{
+			Connection: id, Removals: []Removal{{CustomerID: customer}}, Reason: RemovedDisconnected, ObservedAt: stored.Version.ObservedAt,
+		})
+	}
+	if err != nil {
+		return storeError("remove a contact of a connection that was disconnected", err)
+	}
+	return ErrNotConnected
+}
+
 // readState reads what is remembered of a connection.
 func (s *Syncer) readState(ctx context.Context, id ConnectionID) (ConnectionState, error) {
 	got, err := s.state.ConnectionState(ctx, ConnectionStateParams{Connection: id})
@@ -174,6 +214,7 @@ var refusals = []struct {
 	{ErrShopFrozen, HealthFrozen},
 	{ErrShopLocked, HealthLocked},
 	{ErrShopMoved, HealthMoved},
+	{ErrAnotherStore, HealthMoved},
 	{ErrShopNotFound, HealthNotFound},
 	{ErrProtectedData, HealthProtectedData},
 	{ErrScopeMissing, HealthScopeMissing},

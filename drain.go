@@ -80,10 +80,12 @@ func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
 
 // drainParams are what the callers of a drain differ in.
 type drainParams struct {
-	anyBacklog bool          // drain it, however long that takes
-	failedOnly bool          // only marks that failed before, due or not
-	slice      time.Duration // stop after so long; 0: when nothing is due
-	wait       time.Duration // for another drain to end
+	anyBacklog bool // drain it, however long that takes
+	failedOnly bool // only marks that failed before, due or not
+	// slice is for who comes again: go through the marks once, and stop after
+	// so long. 0: go on until none is due.
+	slice time.Duration
+	wait  time.Duration // for another drain to end
 }
 
 // errBacklog: there is more to fetch than a full run would cost.
@@ -100,7 +102,7 @@ func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, 
 	d.report = Report{Connection: a.conn.ID, StartedAt: s.millis()}
 	if due, err := d.due(ctx, 0, 1); err != nil || len(due.Marks) == 0 {
 		d.report.Complete = err == nil
-		return d.end(), wrapped(err)
+		return d.end(), wrapped(ended(ctx, err))
 	}
 	var err error
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
@@ -163,13 +165,12 @@ func (d *drain) due(ctx context.Context, after CustomerID, limit int) (MarksResu
 // run goes through the due marks until none is left, each pass in the order
 // of the customers' ids.
 func (d *drain) run(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == ""
-	if err := d.admin.confirmShop(ctx); err != nil {
+	if err := d.confirmShop(ctx); err != nil {
 		return err
 	}
 	for {
 		handled, err := d.pass(ctx)
-		if err != nil || handled == 0 || d.params.failedOnly || d.over() {
+		if err != nil || handled == 0 || d.params.failedOnly || d.params.slice > 0 {
 			d.report.Complete = err == nil && !d.over()
 			return err
 		}
@@ -178,6 +179,11 @@ func (d *drain) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (d *drain) confirmShop(ctx context.Context) error {
+	d.asked = d.asked || d.admin.shopID == "" || d.admin.version() == ""
+	return d.admin.confirmShop(ctx)
 }
 
 func (d *drain) over() bool {
@@ -271,6 +277,8 @@ func (d *drain) answer(ctx context.Context, marks []Mark) error {
 	r.Stale += t.stale
 	r.Skipped = addReasons(r.Skipped, t.skipped)
 	r.Removed = addCounts(r.Removed, t.removed)
+	r.WhatsApp = addCounts(r.WhatsApp, t.whatsApp)
+	r.WhatsAppUnusable = addUnusable(r.WhatsAppUnusable, t.unusable)
 	r.Masked |= t.masked
 	r.Failed += int64(len(t.failures))
 	for _, f := range t.failures {

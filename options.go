@@ -19,6 +19,7 @@ type options struct {
 	tokens        TokenSource
 	mapper        Mapper
 	mapping       MapperOptions
+	mobile        func(e164 string) bool
 	without       FieldSet
 	logger        *slog.Logger
 	hooks         Hooks
@@ -32,6 +33,7 @@ type options struct {
 	webhookURL     string // with {connection}; empty: no subscriptions
 	webhooksAtOnce int
 	privacy        PrivacyHandler
+	onePerShop     bool
 	marked         func(context.Context, ConnectionID)
 
 	catchUpEvery   time.Duration
@@ -118,6 +120,19 @@ func WithPhoneNormalizer(n PhoneNormalizer) Option {
 			return errors.New("WithPhoneNormalizer: the normalizer is nil")
 		}
 		o.mapping.Phone = n
+		return nil
+	}
+}
+
+// WithWhatsAppNumbers says which phone numbers, in E.164, can be WhatsApp's:
+// mobile is false for a landline. It must be pure and safe for concurrent use.
+// Without it every number counts that the phone normalizer takes.
+func WithWhatsAppNumbers(mobile func(e164 string) bool) Option {
+	return func(o *options) error {
+		if mobile == nil {
+			return errors.New("WithWhatsAppNumbers: the function is nil")
+		}
+		o.mobile = mobile
 		return nil
 	}
 }
@@ -313,7 +328,8 @@ func WithLeaseTTL(d time.Duration) Option {
 func WithWebhookURL(template string) Option {
 	return func(o *options) error {
 		u, err := url.Parse(strings.ReplaceAll(template, connectionPlaceholder, "c"))
-		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
+		path, _, _ := strings.Cut(template, "?")
+		if err != nil || u.Scheme != "https" || !strings.Contains(path, connectionPlaceholder) || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
 			strings.Count(template, connectionPlaceholder) != 1 || strings.Contains(u.Host, "{") {
 			return errors.New("WithWebhookURL: wanted is an https address with {connection} in its path, once")
 		}
@@ -333,6 +349,18 @@ func WithWebhooksAtOnce(n int) Option {
 			return fmt.Errorf("WithWebhooksAtOnce: %d is not within 1 to 10,000", n)
 		}
 		o.webhooksAtOnce = n
+		return nil
+	}
+}
+
+// WithOneConnectionPerShop has Connect refuse a store that another connection
+// is of, with [ErrShopTaken]; by default two tenants may connect one store. It
+// looks at the other connections of the shop's name and, where known, at the
+// identity of their store. Two Connects at the same moment may both pass: where
+// that matters, the host keeps its own unique key.
+func WithOneConnectionPerShop() Option {
+	return func(o *options) error {
+		o.onePerShop = true
 		return nil
 	}
 }

@@ -23,14 +23,17 @@ type Syncer struct {
 	conns    Connections
 	options
 
-	mu     sync.Mutex
-	shared map[ConnectionID]*shared
-	noted  map[ConnectionID]struct{} // see noteMarked
+	mu      sync.Mutex
+	shared  map[ConnectionID]*shared
+	noted   map[ConnectionID]struct{}      // see noteMarked
+	asked   map[ConnectionID]*joinedLookup // see lookUpTogether
+	changed map[ConnectionID]struct{}      // see noteChanged
 
-	wake   chan struct{} // holds one if connections were noted as marked
-	slots  chan struct{} // one for each webhook being dealt with
-	large  chan struct{} // one for each long body being read
-	nobody Secret        // signs nothing
+	serving atomic.Bool   // Serve is at work
+	wake    chan struct{} // holds one if connections were noted
+	slots   chan struct{} // one for each webhook being dealt with
+	large   chan struct{} // one for each long body being read
+	nobody  Secret        // signs nothing
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
@@ -41,7 +44,7 @@ type shared struct {
 	tokens tokens
 	gate   gate
 	// deliveries are webhooks that wait to be put into one call.
-	deliveries deliveries
+	deliveries together[gathering]
 	// bulkEnded is set by a webhook that says so.
 	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
@@ -52,7 +55,12 @@ type shared struct {
 	// answering lets one call at a time answer marks; see fetchMarked.
 	answering answering
 	members   members
+	// served is the version that answered last, and was logged then.
+	served atomic.Pointer[servedVersion]
 }
+
+// A servedVersion is the API version that answered for the one asked for.
+type servedVersion struct{ asked, served, deprecated string }
 
 // New returns a Syncer that writes to contacts and looks connections up in
 // conns.
@@ -84,17 +92,31 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	}
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
-		shared: make(map[ConnectionID]*shared),
-		noted:  make(map[ConnectionID]struct{}),
-		wake:   make(chan struct{}, 1),
-		slots:  make(chan struct{}, o.webhooksAtOnce),
-		large:  make(chan struct{}, largeWebhooks),
-		nobody: NewSecret(rand.Text() + rand.Text()),
+		shared:  make(map[ConnectionID]*shared),
+		noted:   make(map[ConnectionID]struct{}),
+		asked:   make(map[ConnectionID]*joinedLookup),
+		changed: make(map[ConnectionID]struct{}),
+		wake:    make(chan struct{}, 1),
+		slots:   make(chan struct{}, o.webhooksAtOnce),
+		large:   make(chan struct{}, largeWebhooks),
+		nobody:  NewSecret(rand.Text() + rand.Text()),
 	}, nil
 }
 
 // connection looks a connection up and checks it.
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
+	c, err := s.lookUpConnection(ctx, id)
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return c, nil
+}
+
+// lookUpConnection is connection for one that need not have credentials any more.
+func (s *Syncer) lookUpConnection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
 		return Connection{}, &hostError{doing: "look up the connection", err: err}
@@ -102,7 +124,7 @@ func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, e
 	if c.ID != id {
 		return Connection{}, fmt.Errorf("%w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
 	}
-	if err := c.validate(); err != nil {
+	if err := c.validateName(); err != nil {
 		return Connection{}, err
 	}
 	return c, nil

@@ -178,7 +178,7 @@ func (r *Run) cutOff() bool { return r.State == RunRunning || r.State == RunPaus
 
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
-	r.at.Query = hash(r.admin.bulkQuery())
+	r.at.Query = hash(r.admin.bulkQueries())
 	r.at.Requested = r.conn.apiVersion()
 	now := r.s.now().UTC().Truncate(time.Millisecond)
 	if len(last) > 0 {
@@ -241,6 +241,7 @@ func (r *run) steps(ctx context.Context) error {
 		return clearErr
 	}
 	if err == nil {
+		r.noteShared(ctx)
 		r.record.Report.Complete = true
 		r.meter.phase(PhaseDone)
 	}
@@ -451,8 +452,28 @@ func (w *writer) clearMarks(ctx context.Context, marks []Mark) error {
 }
 
 // acquire takes a lease, waiting for it that long. It is held until the time
-// returned, at least.
+// returned, at least. If the connection was disconnected meanwhile, perhaps by
+// another process, the error is [ErrNotConnected].
 func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, wait time.Duration) (Lease, time.Time, error) {
+	lease, until, err := s.takeLease(ctx, id, kind, wait)
+	if err != nil && !errors.Is(err, ErrSyncInProgress) {
+		return lease, until, err
+	}
+	st, stateErr := s.readState(ctx, id)
+	switch {
+	case stateErr == nil && st.Disconnected == nil:
+		return lease, until, err
+	case stateErr == nil:
+		stateErr = ErrNotConnected
+	}
+	if err == nil {
+		s.release(ctx, lease)
+	}
+	return Lease{}, time.Time{}, ended(ctx, stateErr)
+}
+
+// takeLease is acquire for whatever the connection's state is.
+func (s *Syncer) takeLease(ctx context.Context, id ConnectionID, kind LeaseKind, wait time.Duration) (Lease, time.Time, error) {
 	host, _ := os.Hostname()
 	owner := fmt.Sprintf("%s:%d", host, os.Getpid())
 	deadline := time.Now().Add(wait)
@@ -478,7 +499,17 @@ func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, w
 // keepLease renews the lease, which is held until then, until stop is called.
 // The context that it returns ends with the lease, so that no store call
 // outlives it, whatever becomes of the renewals.
+//
+// It also ends, with [ErrNotConnected] as its cause, at the renewal that finds
+// the connection disconnected: perhaps by another process, which waits for the
+// lease.
 func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (context.Context, func()) {
+	return s.holdLease(ctx, lease, until, func(st *ConnectionState) bool { return st.Disconnected != nil })
+}
+
+// holdLease is keepLease with another view of when the connection is
+// disconnected; nil: it does not matter.
+func (s *Syncer) holdLease(ctx context.Context, lease Lease, until time.Time, disconnected func(*ConnectionState) bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	expiry := time.AfterFunc(time.Until(until), func() { cancel(ErrLeaseLost) })
 	done := make(chan struct{})
@@ -490,6 +521,9 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 			switch {
 			case err == nil:
 				expiry.Reset(time.Until(asked.Add(s.leaseTTL)))
+				if disconnected != nil && s.stateIs(ctx, lease.Connection, disconnected) {
+					cancel(ErrNotConnected)
+				}
 				continue
 			case errors.Is(err, ErrLeaseLost):
 				cancel(ErrLeaseLost)
@@ -502,6 +536,20 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 		cancel(nil)
 		<-done
 	}
+}
+
+// stateIs reports what is says of a connection's state; false if that cannot be
+// read.
+func (s *Syncer) stateIs(ctx context.Context, id ConnectionID, is func(*ConnectionState) bool) bool {
+	var st ConnectionState
+	err := s.protect(ctx, "store: read the connection's state", func() (err error) {
+		st, err = s.readState(ctx, id)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		s.logger.WarnContext(ctx, "the connection's state was not read", "connection", string(id), "error", err)
+	}
+	return err == nil && is(&st)
 }
 
 func (s *Syncer) renew(ctx context.Context, lease Lease) error {
