@@ -202,6 +202,7 @@ type history struct {
 	*world
 	random *rand.Rand
 	lossy  bool           // webhooks are lost
+	dense  bool           // one customer, and all at once
 	ids    []int64        // customers that there were
 	gone   map[int64]bool // redacted
 	queue  []delivery     // in the order in which they are due
@@ -227,7 +228,7 @@ type process struct {
 func newHistory(t *testing.T, seed uint64) *history {
 	random := rand.New(rand.NewPCG(seed, 4))
 	h := &history{
-		world: newDirectWorld(t), random: random, lossy: random.IntN(3) == 0,
+		world: newDirectWorld(t), random: random, lossy: random.IntN(3) == 0, dense: random.IntN(3) == 0,
 		gone: map[int64]bool{}, tried: map[string]int{},
 	}
 	h.shop.Configure(func(c *shopifytest.StoreConfig) {
@@ -242,7 +243,11 @@ func newHistory(t *testing.T, seed uint64) *history {
 		h.procs[i] = &process{h: h, skew: time.Duration(random.Int64N(int64(20*time.Minute))) - 10*time.Minute}
 		h.procs[i].start()
 	}
-	for range 1 + random.IntN(4) {
+	customers := 1 + random.IntN(4)
+	if h.dense {
+		customers = 1
+	}
+	for range customers {
 		h.create()
 	}
 	return h
@@ -308,7 +313,11 @@ func (h *history) play() {
 	ctx, stop := context.WithCancel(h.t.Context())
 	var working sync.WaitGroup
 	for _, p := range h.procs {
-		for i, pause := range []time.Duration{3 * time.Second, 40 * time.Second, 30 * time.Second} {
+		pauses := []time.Duration{3 * time.Second, 40 * time.Second, 30 * time.Second}
+		if h.dense {
+			pauses = []time.Duration{300 * time.Millisecond, 40 * time.Second, 2 * time.Second}
+		}
+		for i, pause := range pauses {
 			random := rand.New(rand.NewPCG(h.random.Uint64(), 5))
 			working.Go(func() { p.work(ctx, []string{"drain", "catch-up", "run"}[i], random, pause) })
 		}
@@ -351,7 +360,7 @@ func (h *history) send(events ...shopifysync.Event) {
 		}
 		for range copies {
 			due := now.Add(h.between(0, 800*time.Millisecond))
-			if h.random.IntN(10) == 0 {
+			if !h.dense && h.random.IntN(10) == 0 {
 				due = now.Add(h.between(0, 4*time.Hour))
 				h.note("late")
 			}
@@ -385,6 +394,9 @@ func (h *history) one() (id int64, ok bool) {
 func (h *history) happen() {
 	id, ok := h.one()
 	what := h.random.IntN(20)
+	if h.dense {
+		what = 6 + h.random.IntN(9)
+	}
 	if !ok || what == 0 {
 		h.create()
 		return
