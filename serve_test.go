@@ -771,7 +771,9 @@ func TestServeIsFair(t *testing.T) {
 			open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "huge", Limit: 1})
 			return err == nil && open.Open == 0
 		})
+		waitFor(t, time.Hour, "the run that such a backlog asks for", func() bool { return fl.done("run", "huge") > 0 })
 		stop()
+		fl.between("run", "huge", 1, 1)
 		t.Logf("111 small stores at a time: %v to %v", took[0], took[len(took)-1])
 	})
 }
@@ -952,5 +954,67 @@ func TestServeKeepsPlaces(t *testing.T) {
 				t.Error("the large runs ended too soon to be in the way")
 			}
 		})
+	})
+}
+
+// A backlog gives the only place away every few seconds.
+func TestServeSlicesDrains(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		huge := fl.add("huge", 5000, func(c *shopifytest.StoreConfig) { c.Latency = 3 * time.Second })
+		shop := fl.add("small", 3, nil)
+		fl.setState("huge", settled(5000))
+		fl.setState("small", settled(3))
+		var backlog []int64
+		for c := range huge.All() {
+			backlog = append(backlog, c.ID)
+		}
+		stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(1, 1)))
+		time.Sleep(2 * time.Second)
+		fl.mark("huge", backlog...)
+		time.Sleep(5 * time.Second)
+		c := shop.Newest(1)[0]
+		if err := shop.UpdateQuietly(c.ID, func(c *shopifytest.Customer) { c.Note = "quick" }); err != nil {
+			t.Fatal(err)
+		}
+		fl.mark("small", c.ID)
+		waitFor(t, 10*time.Second, "the small store's change is there", func() bool { return fl.note("small", c.ID) == "quick" })
+		stop()
+		open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "huge", Limit: 1})
+		if err != nil || open.Open == 0 {
+			t.Errorf("the backlog was done too soon to be in the way: %v", err)
+		}
+	})
+}
+
+// forgetful is a state store that never tells which connections have marks.
+type forgetful struct{ durable }
+
+// DueConnections implements StateStore.
+func (forgetful) DueConnections(context.Context, shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
+	return shopifysync.DueConnectionsResult{}, nil
+}
+
+// A webhook that this process receives is acted on without asking the state
+// store for marks, and so is what a catch-up marks.
+func TestServeWakes(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		shop := fl.add("one", 10, nil)
+		s := fl.syncer(shopifysync.WithStateStore(forgetful{durable{fl.store}}))
+		stop := serve(t, s)
+		time.Sleep(time.Minute)
+		id := shop.Newest(1)[0].ID
+		if err := shop.Update(id, func(c *shopifytest.Customer) { c.Note = "webhook" }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Deliver(t.Context(), "one", shopifysync.Event{Topic: "customers/update", Customers: []shopifysync.CustomerID{shopifysync.CustomerID(id)}}); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 2*time.Second, "the webhook's change is there", func() bool { return fl.note("one", id) == "webhook" })
+		time.Sleep(2 * time.Second)
+		if err := shop.Update(id, func(c *shopifytest.Customer) { c.Note = "catch-up" }); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 16*time.Minute, "what the catch-up marked is there", func() bool { return fl.note("one", id) == "catch-up" })
+		stop()
 	})
 }
