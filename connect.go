@@ -183,7 +183,7 @@ func (s *Syncer) saveConnected(ctx context.Context, c Connection, begun Connecti
 		err = refusal
 	}
 	if err != nil && store != nil {
-		s.takeBack(ctx, store, c.ID, old)
+		s.takeBack(ctx, store, begun, old)
 	}
 	return err
 }
@@ -207,18 +207,25 @@ func (st *ConnectionState) connected(h Health, s *Syncer) {
 	st.CheckDue = s.webhookURL != "" // until it has subscribed
 }
 
-// takeBack puts back the connection that was saved before.
-func (s *Syncer) takeBack(ctx context.Context, store ConnectionStore, id ConnectionID, old *Connection) {
+// takeBack puts back the connection that was saved before, unless somebody has
+// connected or disconnected it since: after a call that hung for longer than the
+// lease.
+func (s *Syncer) takeBack(ctx context.Context, store ConnectionStore, begun ConnectionState, old *Connection) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	var err error
-	if old != nil {
-		_, err = store.SaveConnection(ctx, SaveConnectionParams{Connection: *old})
-	} else {
-		_, err = store.DeleteConnection(ctx, DeleteConnectionParams{Connection: id})
+	now, err := s.readState(ctx, begun.Connection)
+	if err == nil && now.ConnectedAt.Equal(begun.ConnectedAt) && (now.Disconnected == nil) == (begun.Disconnected == nil) {
+		if old != nil {
+			_, err = store.SaveConnection(ctx, SaveConnectionParams{Connection: *old})
+		} else {
+			_, err = store.DeleteConnection(ctx, DeleteConnectionParams{Connection: begun.Connection})
+		}
+		if err != nil {
+			err = storeError("take the connection back", err)
+		}
 	}
 	if err != nil {
 		s.logger.ErrorContext(ctx, "a connection whose state could not be saved was not taken back: connect once more, or disconnect",
-			"connection", string(id), "error", storeError("take the connection back", err))
+			"connection", string(begun.Connection), "error", err)
 	}
 }

@@ -45,14 +45,20 @@ func (s *Syncer) remembered(ctx context.Context, id ConnectionID, err error) *He
 
 // check is Check for a call that is let in.
 func (s *Syncer) check(ctx context.Context, a *access) (*Health, error) {
-	remembered := &a.state.Health
 	lease, until, err := s.acquire(ctx, a.conn.ID, LeaseCheck, 0)
 	if err != nil {
-		return remembered, err
+		return &a.state.Health, err
 	}
 	defer s.release(ctx, lease)
 	ctx, stop := s.keepLease(ctx, lease, until)
 	defer stop()
+	health, err := s.checkHeld(ctx, a)
+	return health, ended(ctx, err)
+}
+
+// checkHeld is check with the lease.
+func (s *Syncer) checkHeld(ctx context.Context, a *access) (*Health, error) {
+	remembered := &a.state.Health
 	adm, err := s.admin(a.conn, throttle.Lookup)
 	if err != nil {
 		return remembered, err
@@ -69,7 +75,7 @@ func (s *Syncer) check(ctx context.Context, a *access) (*Health, error) {
 		s.subscribe(ctx, adm, &health)
 	}
 	if ctx.Err() != nil {
-		return remembered, contextError(ctx)
+		return remembered, ctx.Err()
 	}
 	_, err = s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
 		if st.Disconnected != nil {
@@ -148,7 +154,11 @@ func (a *admin) probe(ctx context.Context) (Health, error) {
 }
 
 func (a *admin) ask(ctx context.Context, h *Health) (err error) {
-	if h.Shop, err = a.checkShop(ctx); err != nil {
+	h.Shop, err = a.checkShop(ctx)
+	if !h.Shop.Domain.valid() {
+		h.Shop.Domain = ""
+	}
+	if err != nil {
 		return err
 	}
 	if h.Scopes, err = a.scopes(ctx); err != nil {

@@ -54,8 +54,8 @@ type DisconnectResult struct {
 // does as much. [Syncer.Connect] under the same ID connects the store again: its
 // contacts are adopted, or come back.
 //
-// Another process that does not answer is waited for as long as its lease
-// lasts ([WithLeaseTTL]). After an error the connection counts as disconnected,
+// Another process notices within a third of [WithLeaseTTL]; one that hangs is
+// waited for until its lease has expired, twice that long at most. After an error the connection counts as disconnected,
 // and to call again finishes what is missing, as it may be called at any time
 // later to remove contacts that were kept. Errors match [ErrNotConnected] (there
 // never was such a connection), [ErrSyncInProgress] (another process does not
@@ -104,8 +104,12 @@ func (d *disconnect) run(ctx context.Context) error {
 
 // end does what is to be done once nobody else works for the connection.
 func (d *disconnect) end(ctx context.Context) error {
-	// A Connect that was under way may have taken the mark away.
+	// A Connect that was under way may have taken the mark away, and saved
+	// another connection.
 	if err := d.mark(ctx); err != nil {
+		return err
+	}
+	if err := d.find(ctx); err != nil {
 		return err
 	}
 	operation, err := d.closeRuns(ctx)
@@ -128,6 +132,7 @@ func (d *disconnect) end(ctx context.Context) error {
 // find makes sure that there is or was such a connection.
 func (d *disconnect) find(ctx context.Context) error {
 	conn, err := d.s.lookUpConnection(ctx, d.params.Connection)
+	d.known = false
 	switch {
 	case err == nil:
 		d.known, d.conn = true, conn
@@ -185,7 +190,7 @@ func (d *disconnect) takeLeases(ctx context.Context) (held context.Context, rele
 	}
 	// Who is at work finds at its next renewal that it must end; who hangs
 	// loses its lease.
-	patience := d.s.leaseTTL + endTimeout
+	patience := 2 * d.s.leaseTTL
 	held = ctx
 	for _, kind := range []LeaseKind{LeaseRun, LeaseCatchUp, LeaseDrain, LeaseCheck} {
 		lease, until, err := d.s.takeLease(held, d.params.Connection, kind, patience)

@@ -3,7 +3,10 @@ package shopifysync_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -154,7 +157,7 @@ func TestDisconnectWhateverTheClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-48 * time.Hour, -time.Minute, 0, time.Minute, 48 * time.Hour} {
 		for _, gone := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v gone=%v", skew, gone), func(t *testing.T) {
-				inWorld(t, 1500, func(t *testing.T, w *world) {
+				inWorld(t, 1100, func(t *testing.T, w *world) {
 					conns := w.connectable()
 					s := w.syncerWith(conns)
 					w.connect(s)
@@ -234,10 +237,22 @@ var works = map[string]func(ctx context.Context, w *world, s *shopifysync.Syncer
 		_, err := s.Check(ctx, connID)
 		return err
 	},
+	"member": func(ctx context.Context, w *world, s *shopifysync.Syncer) error {
+		_, err := s.Member(ctx, shopifysync.MemberParams{Connection: connID, Number: fmt.Sprint(w.newest())})
+		return err
+	},
+	"delivery": func(ctx context.Context, w *world, s *shopifysync.Syncer) error {
+		return s.Deliver(ctx, connID, shopifysync.Event{Topic: "customers/update", Customers: []shopifysync.CustomerID{w.newest()}})
+	},
 	"connect": func(ctx context.Context, w *world, s *shopifysync.Syncer) error {
 		_, err := s.Connect(ctx, w.conn)
 		return err
 	},
+}
+
+// newest is a customer who is no contact yet.
+func (w *world) newest() shopifysync.CustomerID {
+	return shopifysync.CustomerID(w.shop.Newest(1)[0].ID)
 }
 
 // busy gives every kind of work something to do, and the connection a run that
@@ -258,6 +273,7 @@ func (w *world) busy(s *shopifysync.Syncer) {
 	w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(ids[0]), Reason: "customers/update"},
 		shopifysync.Mark{CustomerID: shopifysync.CustomerID(ids[20]), Reason: "customers/delete"})
 	w.shop.DropSubscriptions()
+	w.shop.Create(shopifytest.Customer{FirstName: "New"})
 	time.Sleep(2 * time.Second)
 }
 
@@ -267,6 +283,9 @@ func (w *world) busy(s *shopifysync.Syncer) {
 func TestDisconnectAtEveryStep(t *testing.T) {
 	for name, work := range works {
 		for _, elsewhere := range []bool{false, true} {
+			if elsewhere && name == "delivery" {
+				continue // it fetches at once because its state is in this process alone
+			}
 			t.Run(fmt.Sprintf("%s elsewhere=%v", name, elsewhere), func(t *testing.T) {
 				t.Parallel()
 				steps := 0
@@ -338,8 +357,14 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 	if n == 0 && trace[0] == "AcquireLease" && err == nil {
 		return // a Connect that waited for its turn came after the Disconnect
 	}
-	if last := slices.Index(trace, "disconnected"); last != len(trace)-1 {
-		t.Errorf("step %d (%s): after Disconnect had returned: %q", n, trace[n], trace[last+1:])
+	later := trace[slices.Index(trace, "disconnected")+1:]
+	if elsewhere { // who holds no lease is not waited for, and finds out by itself
+		later = slices.DeleteFunc(slices.Clone(later), func(step string) bool {
+			return slices.Contains([]string{"Connection", "ConnectionState", "Contacts", "Marks"}, step)
+		})
+	}
+	if len(later) > 0 {
+		t.Errorf("step %d (%s): after Disconnect had returned: %q", n, trace[n], later)
 	}
 	if st := w.state(); st.Disconnected == nil {
 		t.Errorf("step %d (%s): the state does not say disconnected", n, trace[n])
@@ -355,6 +380,77 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 		if runsErr != nil || run.State == shopifysync.RunRunning || run.State == shopifysync.RunPaused || len(run.Checkpoint) > 0 {
 			t.Errorf("step %d (%s): a run can be resumed: %+v", n, trace[n], run)
 		}
+	}
+}
+
+var hangStride = flag.Int("disconnect.hang", 3, "TestDisconnectWhileAProcessHangs hangs in each n-th step; 1: in every one")
+
+// Another process hangs in any step of its work for minutes, with its context's
+// end unheard, while the connection is disconnected: when it wakes up it can
+// change nothing any more, and asks nothing.
+func TestDisconnectWhileAProcessHangs(t *testing.T) {
+	for name, work := range works {
+		if name == "delivery" {
+			continue // its state is in one process alone
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, again := 0, true; again; n += *hangStride {
+				inWorld(t, 110, func(t *testing.T, w *world) {
+					s, b := w.boundary(shopifysync.WithBulkThreshold(100))
+					w.busy(s)
+					by := w.syncerWith(b.conns)
+					hung := make(chan string, 1)
+					b.hook(func(i int, step string) error {
+						if i == n && again {
+							hung <- step
+							time.Sleep(5 * time.Minute)
+						}
+						return nil
+					})
+					result := make(chan error, 1)
+					go func() { result <- work(t.Context(), w, s) }()
+					var step string
+					select {
+					case step = <-hung:
+					case <-result:
+						again = false
+						return
+					}
+					w.disconnect(by, true)
+					type world struct {
+						State    shopifysync.ConnectionState
+						Contacts int
+						Marks    []shopifysync.Mark
+						Requests int
+						Saved    bool
+					}
+					look := func() world {
+						_, err := b.conns.Connection(context.Background(), connID)
+						seen := world{w.state(), len(w.contacts()), w.openMarks(), len(w.server.Requests()), err == nil}
+						if name == "member" {
+							seen.Requests = 0 // without a lease one may still be sent; nothing stays of it
+						}
+						return seen
+					}
+					after := look()
+					known := func(err error) bool { // the deadline is that of the last writes
+						return err == nil || errors.Is(err, shopifysync.ErrNotConnected) || errors.Is(err, shopifysync.ErrLeaseLost) || errors.Is(err, context.DeadlineExceeded)
+					}
+					err := <-result
+					time.Sleep(time.Hour)
+					if name == "connect" && n == 0 && err == nil {
+						return // it came after the Disconnect
+					}
+					if diff := cmp.Diff(after, look()); diff != "" {
+						t.Errorf("hung in step %d (%s): after Disconnect had returned:\n%s", n, step, diff)
+					}
+					if after.Contacts > 0 || after.Saved || after.State.Disconnected == nil || !known(err) {
+						t.Errorf("hung in step %d (%s): %+v, %v", n, step, after, err)
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -503,4 +599,49 @@ func TestConnectAndDisconnectAtOnce(t *testing.T) {
 			w.mirrors()
 		})
 	}
+}
+
+// Privacy webhooks are still verified and obeyed while contacts are kept; all
+// others are refused.
+func TestPrivacyAfterDisconnect(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		conns := w.connectable()
+		s := w.syncerWith(conns)
+		w.connect(s)
+		w.sync(s)
+		w.disconnect(s, false)
+		requests := len(w.server.Requests())
+		deliver := func(topic string, ids ...int64) int {
+			r, err := w.shop.Delivery(topic, ids...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mux := http.NewServeMux()
+			mux.Handle("POST /shopify/{connection}", s.WebhookHandler())
+			r.URL.Path = "/shopify/" + string(connID)
+			answer := httptest.NewRecorder()
+			mux.ServeHTTP(answer, r)
+			return answer.Code
+		}
+		ids := w.ids()
+		if code := deliver("customers/update", ids[0]); code == http.StatusOK {
+			t.Error("customers/update was acknowledged")
+		}
+		before := w.contacts()
+		if code := deliver("customers/redact", ids[0]); code != http.StatusOK || len(w.contacts()) != len(before)-1 {
+			t.Errorf("customers/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if code := deliver("shop/redact"); code != http.StatusOK || len(w.contacts()) != 0 {
+			t.Errorf("shop/redact: %d, %d contacts", code, len(w.contacts()))
+		}
+		if n := len(w.server.Requests()); n != requests {
+			t.Errorf("%d requests", n-requests)
+		}
+		// A later connection starts afresh.
+		time.Sleep(2 * time.Second)
+		w.connect(s)
+		if r := w.sync(s); r.Created != int64(len(before)-1) {
+			t.Errorf("%+v", r)
+		}
+	})
 }

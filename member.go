@@ -56,7 +56,7 @@ func (s *Syncer) Member(ctx context.Context, p MemberParams) (Contact, error) {
 	}
 	stored, storeErr := s.storedContact(inner, p.Connection, id)
 	if storeErr != nil {
-		return Contact{}, wrapped(storeErr)
+		return Contact{}, wrapped(ended(inner, storeErr))
 	}
 	live := stored != nil && stored.Removed == ""
 	switch {
@@ -306,8 +306,11 @@ func (s *Syncer) fetchMember(ctx context.Context, a *access, id CustomerID) (Con
 		return Contact{}, err
 	}
 	adm.shopID = a.state.ShopID
-	w := &writer{s: s, conn: a.conn, touch: true}
+	w := &writer{s: s, conn: a.conn, touch: true, noLease: true}
 	found, err := w.readThrough(ctx, adm, id)
+	if late := s.undoLate(ctx, a.conn.ID, id); late != nil {
+		return Contact{}, late
+	}
 	if ctx.Err() == nil && !errors.Is(err, ErrNoMember) {
 		s.settleHealth(ctx, a, err)
 	}
@@ -343,7 +346,7 @@ func (w *writer) readThrough(ctx context.Context, adm *admin, id CustomerID) (Co
 	case len(gone) > 0:
 		err = w.lose(ctx, id, at)
 	default:
-		err = &APIError{Op: "CustomersByID", Err: errNotShown}
+		err = &APIError{Op: "CustomersByID", Err: errMemberNotShown}
 	}
 	if err != nil {
 		return Contact{}, err
@@ -358,7 +361,7 @@ func (w *writer) readThrough(ctx context.Context, adm *admin, id CustomerID) (Co
 	return *stored, nil
 }
 
-const errNotShown = Reason("Shopify refused to show the customer, and did not say that there is none: try again later")
+const errMemberNotShown = Reason("Shopify refused to show the customer, and did not say that there is none: try again later")
 
 // take stores a customer who was looked up. The mark, if there is one, stays for
 // a drain: only looks that follow each other may answer marks.

@@ -178,6 +178,9 @@ func TestErase(t *testing.T) {
 		if text, err := json.Marshal(receipt); err != nil || len(personal(string(text))) > 0 || len(personal(w.log.String())) > 0 {
 			t.Errorf("%s, %v, or the log, holds personal data", text, err)
 		}
+		if found, err := s.Export(t.Context(), shopifysync.PersonParams{Connection: connID, CustomerID: shopifysync.CustomerID(id)}); err != nil || len(found) != 0 {
+			t.Errorf("Export: %+v, %v", found, err)
+		}
 		// Once more: by e-mail nobody is there, by id it is done again.
 		if again, err := s.Erase(t.Context(), shopifysync.PersonParams{Connection: connID, Email: "canary@example.com"}); err != nil || len(again.Customers) != 0 || again.HostErased {
 			t.Errorf("%+v, %v", again, err)

@@ -125,7 +125,7 @@ func (s *Syncer) fetchNow(ctx context.Context, conn Connection, marks []Mark) er
 // fetchGathered fetches the customers of a gathering, stores or removes them
 // and clears their marks. It needs no lease: the marks are this process's alone.
 func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (err error) {
-	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}}
+	d := &drain{writer: writer{s: s, conn: a.conn, touch: true, noLease: true}}
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
 		return err
 	}

@@ -3,12 +3,15 @@
 package dbtest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	_ "github.com/go-sql-driver/mysql" // driver
@@ -146,6 +149,9 @@ func (d *Database) DropAll() error {
 
 var dataTables = []string{"contacts", "marks", "leases", "runs", "connections", "connection_states"}
 
+// Tables names the tables that hold data, without the prefix.
+func Tables() []string { return slices.Clone(dataTables) }
+
 // Empty deletes every row, which is much faster than new tables.
 func (d *Database) Empty(t testing.TB) {
 	t.Helper()
@@ -188,4 +194,17 @@ func Key(t testing.TB, id string, fill byte) sqlstore.EncryptionKey {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// WrittenColumns names the columns of a table of contacts, with commas between
+// them, but for the one that the database computes.
+func WrittenColumns(ctx context.Context, db *sql.DB, table string) (string, error) {
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table+" WHERE 1 = 0")
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "search" })
+	return strings.Join(names, ", "), errors.Join(err, rows.Err())
 }

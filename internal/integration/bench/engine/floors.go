@@ -8,8 +8,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/bulk"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
 	"github.com/omnichat/shopifysync/sqlstore"
 )
 
@@ -38,13 +39,13 @@ func (w *world) readLines(ctx context.Context, take func(line []byte) error) (la
 func pass([]byte) error { return nil }
 
 func decode(line []byte) error {
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	_, err := bulk.Decode(line, &c)
 	return err
 }
 
 func decodeByJSON(line []byte) error {
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	return json.Unmarshal(line, &c)
 }
 
@@ -53,7 +54,11 @@ func decodeByJSON(line []byte) error {
 // a first load costs. Reading the rows is not counted.
 func insertRows(ctx context.Context, from, to *sql.DB) (took lap, err error) {
 	const table = sqlstore.DefaultTablePrefix + "contacts"
-	rows, err := from.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY connection_id, customer_id")
+	names, err := dbtest.WrittenColumns(ctx, from, table)
+	if err != nil {
+		return took, err
+	}
+	rows, err := from.QueryContext(ctx, "SELECT "+names+" FROM "+table+" ORDER BY connection_id, customer_id")
 	if err != nil {
 		return took, err
 	}
@@ -68,7 +73,7 @@ func insertRows(ctx context.Context, from, to *sql.DB) (took lap, err error) {
 		return took, err
 	}
 	defer tx.Rollback()
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" ("+names+") VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
 	if err != nil {
 		return took, err
 	}
