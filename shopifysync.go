@@ -2,6 +2,7 @@ package shopifysync
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,12 @@ type Syncer struct {
 
 	mu     sync.Mutex
 	shared map[ConnectionID]*shared
+	noted  map[ConnectionID]struct{} // see noteMarked
+
+	wake   chan struct{} // holds one if connections were noted as marked
+	slots  chan struct{} // one for each webhook being dealt with
+	large  chan struct{} // one for each long body being read
+	nobody Secret        // signs nothing
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
@@ -31,6 +38,10 @@ type shared struct {
 	bucket *throttle.Bucket
 	tokens tokens
 	gate   gate
+	// deliveries are webhooks that wait to be put into one call.
+	deliveries deliveries
+	// bulkEnded is set by a webhook that says so.
+	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
 	ahead atomic.Pointer[time.Duration]
@@ -67,6 +78,11 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
 		shared: make(map[ConnectionID]*shared),
+		noted:  make(map[ConnectionID]struct{}),
+		wake:   make(chan struct{}, 1),
+		slots:  make(chan struct{}, o.webhooksAtOnce),
+		large:  make(chan struct{}, largeWebhooks),
+		nobody: NewSecret(rand.Text() + rand.Text()),
 	}, nil
 }
 

@@ -293,10 +293,10 @@ func (r *run) startBulk(ctx context.Context, watch *bulkWatch) error {
 	return r.save(ctx)
 }
 
-// watchBulk polls the operation when that is due, and returns it once its file
-// is ready.
+// watchBulk polls the operation when that is due, or when a webhook says that
+// it ended, and returns it once its file is ready.
 func (r *run) watchBulk(ctx context.Context, watch *bulkWatch) (*bulkOperation, error) {
-	if watch.op == nil || time.Now().Before(watch.due) {
+	if watch.op == nil || time.Now().Before(watch.due) && !r.s.sharedOf(r.conn.ID).bulkEnded.Swap(false) {
 		return nil, nil
 	}
 	op, err := r.admin.pollBulk(ctx, watch.op.id)

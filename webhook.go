@@ -90,16 +90,7 @@ func ParseWebhook(header http.Header, body []byte, secrets ...Secret) (Event, er
 	if err := verifyWebhook(signature, body, secrets); err != nil {
 		return Event{}, err
 	}
-	ev := Event{
-		Topic:      cmp.Or(header.Get("X-Shopify-Topic"), header.Get("Shopify-Topic")),
-		DeliveryID: cmp.Or(header.Get("X-Shopify-Webhook-Id"), header.Get("Shopify-Webhook-Id")),
-		EventID:    cmp.Or(header.Get("X-Shopify-Event-Id"), header.Get("Shopify-Event-Id")),
-		APIVersion: cmp.Or(header.Get("X-Shopify-Api-Version"), header.Get("Shopify-Api-Version")),
-	}
-	// Both are hints: one that cannot be read is left out.
-	ev.Shop, _ = ParseShop(cmp.Or(header.Get("X-Shopify-Shop-Domain"), header.Get("Shopify-Shop-Domain")))
-	ev.TriggeredAt, _ = time.Parse(time.RFC3339, cmp.Or(header.Get("X-Shopify-Triggered-At"), header.Get("Shopify-Triggered-At")))
-	ev.TriggeredAt = ev.TriggeredAt.UTC()
+	ev := webhookHints(header)
 	if ev.Topic == "" {
 		return Event{}, invalidWebhook("it has no X-Shopify-Topic header")
 	}
@@ -115,6 +106,21 @@ func ParseWebhook(header http.Header, body []byte, secrets ...Secret) (Event, er
 		return Event{}, err
 	}
 	return ev, nil
+}
+
+// webhookHints reads the headers, none of which is signed. What cannot be read
+// is left out.
+func webhookHints(header http.Header) Event {
+	ev := Event{
+		Topic:      cmp.Or(header.Get("X-Shopify-Topic"), header.Get("Shopify-Topic")),
+		DeliveryID: cmp.Or(header.Get("X-Shopify-Webhook-Id"), header.Get("Shopify-Webhook-Id")),
+		EventID:    cmp.Or(header.Get("X-Shopify-Event-Id"), header.Get("Shopify-Event-Id")),
+		APIVersion: cmp.Or(header.Get("X-Shopify-Api-Version"), header.Get("Shopify-Api-Version")),
+	}
+	ev.Shop, _ = ParseShop(cmp.Or(header.Get("X-Shopify-Shop-Domain"), header.Get("Shopify-Shop-Domain")))
+	ev.TriggeredAt, _ = time.Parse(time.RFC3339, cmp.Or(header.Get("X-Shopify-Triggered-At"), header.Get("Shopify-Triggered-At")))
+	ev.TriggeredAt = ev.TriggeredAt.UTC()
+	return ev
 }
 
 func verifyWebhook(signature string, body []byte, secrets []Secret) error {

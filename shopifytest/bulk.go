@@ -57,10 +57,7 @@ type bulkView struct {
 // view returns the state at a moment. For a completed operation it waits
 // until the file is measured.
 func (op *bulkOperation) view(now time.Time) *bulkView {
-	op.store.mu.Lock()
-	canceledAt := op.canceledAt
-	op.store.mu.Unlock()
-
+	canceledAt := op.wasCanceled()
 	v := &bulkView{bulkOperation: op, fileSize: -1}
 	end, rows := op.createdAt.Add(op.duration(op.total)), op.total
 	if op.failure != nil {
@@ -98,6 +95,13 @@ func (op *bulkOperation) view(now time.Time) *bulkView {
 		}
 	}
 	return v
+}
+
+// wasCanceled returns when a client canceled it, or zero.
+func (op *bulkOperation) wasCanceled() time.Time {
+	op.store.mu.Lock()
+	defer op.store.mu.Unlock()
+	return op.canceledAt
 }
 
 func (op *bulkOperation) publishPartial(rows int, at time.Time) string {
@@ -293,10 +297,14 @@ func (c *call) cancelBulk(id int64) bulkPayload {
 		}}}
 	}
 	c.store.mu.Lock()
-	if op.canceledAt.IsZero() {
+	first := op.canceledAt.IsZero()
+	if first {
 		op.canceledAt = c.now
 	}
 	c.store.mu.Unlock()
+	if first {
+		c.store.announceCancel(op)
+	}
 	return bulkPayload{operation: op.view(c.now)}
 }
 

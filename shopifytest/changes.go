@@ -149,19 +149,27 @@ func (st *Store) Merge(kept, gone int64) error {
 		merged.Email, merged.EmailConsent = b.Email, b.clone().EmailConsent
 	}
 	if merged.Phone == "" {
-		merged.Phone, merged.SMSConsent = b.Phone, b.clone().SMSConsent
+		other := b.clone()
+		merged.Phone, merged.SMSConsent, merged.WhatsAppConsent = other.Phone, other.SMSConsent, other.WhatsAppConsent
 	}
 	merged.UpdatedAt = wholeSecond(st.server.now())
 	st.put(kept, merged, false)
 	st.put(gone, nil, false)
 	st.mu.Unlock()
-	st.emit(mergeEvent(kept, gone, true), customerEvent("customers/update", merged))
+	st.emit(mergeEvent(kept, gone, "completed"), customerEvent("customers/update", merged))
 	return nil
 }
 
 // FailMerge sends the customers/merge of a merge that failed: Shopify sends it
 // too, and nothing has changed.
-func (st *Store) FailMerge(kept, gone int64) { st.emit(mergeEvent(kept, gone, false)) }
+func (st *Store) FailMerge(kept, gone int64) { st.NotifyMerge(kept, gone, "failed") }
+
+// NotifyMerge sends a customers/merge with a status, without changing anything.
+// Shopify's are completed, failed, in_progress and requested; a receiver may
+// meet others.
+func (st *Store) NotifyMerge(kept, gone int64, status string) {
+	st.emitTo(st.subscribed(), false, mergeEvent(kept, gone, status))
+}
 
 // Redact removes what identifies a person, as a request for erasure does at
 // Shopify: the customer stays, its consents are REDACTED. The topic
@@ -179,7 +187,7 @@ func (st *Store) Uninstall() {
 	st.subscriptions = nil
 	clear(st.tokens)
 	st.mu.Unlock()
-	st.emitTo(told, shopEvent("app/uninstalled"))
+	st.emitTo(told, false, shopEvent("app/uninstalled"))
 }
 
 // Reinstall installs the app again, with a new permanent token.

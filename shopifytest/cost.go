@@ -29,6 +29,7 @@ const maxQueryCost = 1000
 var freeTypes = map[string]bool{
 	"MoneyV2": true, "MailingAddress": true, "PageInfo": true,
 	"CustomerEmailMarketingConsentState": true, "CustomerSmsMarketingConsentState": true,
+	"CustomerWhatsAppMarketingConsent": true,
 }
 
 // cost returns the points of an operation: as requested, or with actual for

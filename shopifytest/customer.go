@@ -26,10 +26,12 @@ type Customer struct {
 	CreatedAt      time.Time // whole seconds
 	UpdatedAt      time.Time // whole seconds
 	// EmailConsent and SMSConsent are null at Shopify for a customer without
-	// an e-mail address or a phone number.
-	EmailConsent   *EmailConsent
-	SMSConsent     *SMSConsent
-	DefaultAddress *Address
+	// an e-mail address or a phone number. So is WhatsAppConsent, which is read
+	// at defaultPhoneNumber, by versions from 2026-07 on.
+	EmailConsent    *EmailConsent
+	SMSConsent      *SMSConsent
+	WhatsAppConsent *WhatsAppConsent
+	DefaultAddress  *Address
 }
 
 // Money is an amount as Shopify writes it: a decimal without padding, such as
@@ -54,6 +56,14 @@ type SMSConsent struct {
 	CollectedFrom string    // SHOPIFY OTHER; null when empty
 }
 
+// WhatsAppConsent is the WhatsApp marketing consent of a customer.
+type WhatsAppConsent struct {
+	State         string    // NEVER_SUBSCRIBED PENDING REDACTED SUBSCRIBED UNSUBSCRIBED
+	Level         string    // CONFIRMED_OPT_IN SINGLE_OPT_IN UNKNOWN; null when empty
+	UpdatedAt     time.Time // null when zero
+	CollectedFrom string    // SHOPIFY OTHER; null when empty
+}
+
 // Address is the default address of a customer. Empty fields are null.
 type Address struct {
 	Address1, Address2, City, Province, Zip string
@@ -72,6 +82,10 @@ func (c *Customer) clone() *Customer {
 	if c.SMSConsent != nil {
 		consent := *c.SMSConsent
 		d.SMSConsent = &consent
+	}
+	if c.WhatsAppConsent != nil {
+		consent := *c.WhatsAppConsent
+		d.WhatsAppConsent = &consent
 	}
 	if c.DefaultAddress != nil {
 		address := *c.DefaultAddress
@@ -100,6 +114,9 @@ func (c *Customer) complete(currency string) {
 	if c.Phone != "" && c.SMSConsent == nil {
 		c.SMSConsent = &SMSConsent{State: "NOT_SUBSCRIBED"}
 	}
+	if c.Phone != "" && c.WhatsAppConsent == nil {
+		c.WhatsAppConsent = &WhatsAppConsent{State: "NEVER_SUBSCRIBED"}
+	}
 	if c.SMSConsent != nil && c.SMSConsent.Level == "" {
 		c.SMSConsent.Level = "UNKNOWN"
 	}
@@ -114,6 +131,7 @@ func (c *Customer) redact() {
 	c.DefaultAddress = nil
 	c.EmailConsent = &EmailConsent{State: "REDACTED"}
 	c.SMSConsent = &SMSConsent{State: "REDACTED", Level: "UNKNOWN"}
+	c.WhatsAppConsent = &WhatsAppConsent{State: "REDACTED"}
 }
 
 func wholeSecond(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

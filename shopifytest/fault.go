@@ -35,6 +35,7 @@ type Fault struct {
 	Operation string
 	After     int // so many such requests pass first
 	Times     int // then so many are hit; 0 means one, Always all
+	Percent   int // of those, so many of a hundred, by chance; 0 means all
 
 	Delay time.Duration // before anything else
 	Hang  bool          // no answer until the client gives up
@@ -43,6 +44,10 @@ type Fault struct {
 	Status int         // answer with this instead; the body is Shopify's for it unless Body is set
 	Header http.Header // added to the answer
 	Body   string
+
+	// ReadLag makes node and nodes see customers as they were so long ago: a
+	// read from a replica that is behind, as in [StoreConfig.ReadLag].
+	ReadLag time.Duration
 
 	Errors []GraphQLError       // answer 200 with these errors and no data
 	Edit   func(map[string]any) // change the answer, decoded with json.Number
@@ -55,7 +60,8 @@ type Fault struct {
 
 	// With OpWebhook or a topic, Delay comes before the first attempt, Status
 	// counts as the receiver's answer, DropRequest means never sent, and:
-	Copies int // so many more deliveries of the same
+	Copies  int           // so many more deliveries of the same
+	Shuffle time.Duration // each delivery and each copy is later by less than this, by chance
 }
 
 type activeFault struct {
@@ -78,6 +84,15 @@ func (st *Store) ClearFaults() {
 	st.faults = nil
 }
 
+// faultLag is the greatest ReadLag of a fault, under st.mu.
+func (st *Store) faultLag() time.Duration {
+	lag := time.Duration(0)
+	for _, f := range st.faults {
+		lag = max(lag, f.ReadLag)
+	}
+	return lag
+}
+
 // fault finds the fault that hits a request known by names. graphQL tells
 // whether an empty Operation fits.
 func (st *Store) fault(names []string, graphQL bool) *Fault {
@@ -91,6 +106,9 @@ func (st *Store) fault(names []string, graphQL bool) *Fault {
 			continue
 		}
 		if f.seen++; f.seen <= f.After {
+			continue
+		}
+		if f.Percent > 0 && !st.chance.chance(f.Percent) {
 			continue
 		}
 		f.hit++

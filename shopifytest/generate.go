@@ -89,6 +89,7 @@ func (s *segment) customer(i int) *Customer {
 		Customer
 		email   EmailConsent
 		sms     SMSConsent
+		chat    WhatsAppConsent
 		address Address
 	}{}
 	c := &made.Customer
@@ -117,6 +118,14 @@ func (s *segment) customer(i int) *Customer {
 			made.sms.State = "UNSUBSCRIBED"
 		}
 		c.SMSConsent = &made.sms
+		// Its own numbers, so that everything else about a customer of a seed
+		// stays what it was before there was such a consent.
+		chat := source(s.random(i, 4))
+		made.chat = someWhatsAppConsent(&chat, updated)
+		if s.noRedacted && made.chat.State == "REDACTED" {
+			made.chat.State = "UNSUBSCRIBED"
+		}
+		c.WhatsAppConsent = &made.chat
 	}
 	if r.chance(40) {
 		made.address = someAddress(&r, place)
@@ -262,6 +271,16 @@ func someEmailConsent(r *source, updated int64) EmailConsent {
 func someSMSConsent(r *source, updated int64) SMSConsent {
 	consent := SMSConsent{State: smsStates[r.weighted(smsStateWeights)], Level: pick(r, optInLevels[:3])}
 	if consent.State != "NOT_SUBSCRIBED" {
+		consent.UpdatedAt = time.Unix(updated-int64(r.below(1_000_000)), 0).UTC()
+		consent.CollectedFrom = pick(r, collectedFrom)
+	}
+	return consent
+}
+
+func someWhatsAppConsent(r *source, updated int64) WhatsAppConsent {
+	consent := WhatsAppConsent{State: whatsAppStates[r.weighted(whatsAppStateWeights)]}
+	if consent.State != "NEVER_SUBSCRIBED" {
+		consent.Level = pick(r, optInLevels)
 		consent.UpdatedAt = time.Unix(updated-int64(r.below(1_000_000)), 0).UTC()
 		consent.CollectedFrom = pick(r, collectedFrom)
 	}

@@ -88,6 +88,8 @@ var (
 	emailStateWeights    = []int{450, 400, 100, 35, 14, 1}
 	smsStates            = []string{"NOT_SUBSCRIBED", "SUBSCRIBED", "UNSUBSCRIBED", "PENDING", "REDACTED"}
 	smsStateWeights      = []int{600, 300, 70, 29, 1}
+	whatsAppStates       = []string{"NEVER_SUBSCRIBED", "SUBSCRIBED", "UNSUBSCRIBED", "PENDING", "REDACTED"}
+	whatsAppStateWeights = []int{700, 220, 50, 29, 1}
 	optInLevels          = []string{"SINGLE_OPT_IN", "CONFIRMED_OPT_IN", "UNKNOWN", ""}
 	collectedFrom        = []string{"SHOPIFY", "OTHER", ""}
 )

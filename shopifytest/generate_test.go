@@ -100,9 +100,10 @@ func TestGeneratedVariety(t *testing.T) {
 		}
 		if c.SMSConsent != nil {
 			note(true, "SMS "+c.SMSConsent.State)
+			note(true, "WhatsApp "+c.WhatsAppConsent.State)
 		}
 
-		if (c.EmailConsent == nil) != (c.Email == "") || (c.SMSConsent == nil) != (c.Phone == "") {
+		if (c.EmailConsent == nil) != (c.Email == "") || (c.SMSConsent == nil) != (c.Phone == "") || (c.WhatsAppConsent == nil) != (c.Phone == "") {
 			t.Errorf("%d: consent without an address, or the other way round", c.ID)
 		}
 		if c.ID <= 1<<53 || c.CreatedAt.After(c.UpdatedAt) || c.UpdatedAt.After(now) {
@@ -125,6 +126,7 @@ func TestGeneratedVariety(t *testing.T) {
 		"state ENABLED", "state DISABLED", "state INVITED", "state DECLINED",
 		"e-mail SUBSCRIBED", "e-mail NOT_SUBSCRIBED", "e-mail UNSUBSCRIBED", "e-mail PENDING", "e-mail INVALID", "e-mail REDACTED",
 		"SMS SUBSCRIBED", "SMS NOT_SUBSCRIBED", "SMS UNSUBSCRIBED", "SMS PENDING", "SMS REDACTED",
+		"WhatsApp NEVER_SUBSCRIBED", "WhatsApp SUBSCRIBED", "WhatsApp UNSUBSCRIBED", "WhatsApp PENDING", "WhatsApp REDACTED",
 		"level SINGLE_OPT_IN", "level CONFIRMED_OPT_IN", "level UNKNOWN", "level ",
 	} {
 		if seen[what] == 0 {

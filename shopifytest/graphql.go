@@ -22,6 +22,7 @@ type call struct {
 	version string // served
 	op      *ast.OperationDefinition
 	now     time.Time
+	readLag time.Duration // how old what node and nodes see is
 }
 
 type graphQLRequest struct {
@@ -96,7 +97,10 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request, st *Store,
 	if cfg.DeprecatedReason != "" {
 		w.Header().Set("X-Shopify-API-Deprecated-Reason", cfg.DeprecatedReason)
 	}
-	c := &call{server: s, store: st, cfg: cfg, version: served, now: s.now()}
+	c := &call{server: s, store: st, cfg: cfg, version: served, now: s.now(), readLag: cfg.ReadLag}
+	if fault != nil {
+		c.readLag = max(c.readLag, fault.ReadLag)
+	}
 	answer, status := c.run(request, r.Header, fault, entry)
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", c.retryAfter(answer))

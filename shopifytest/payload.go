@@ -204,6 +204,9 @@ func changeEvents(before, after *Customer) []event {
 	if e := after.SMSConsent; e != nil && (before.SMSConsent == nil || *before.SMSConsent != *e) {
 		events = append(events, smsConsentEvent(after))
 	}
+	if e := after.WhatsAppConsent; e != nil && (before.WhatsAppConsent == nil || *before.WhatsAppConsent != *e) {
+		events = append(events, whatsAppConsentEvent(after))
+	}
 	return append(events, tagEvents(after.ID, before.Tags, after.Tags)...)
 }
 
@@ -223,6 +226,25 @@ func smsConsentEvent(c *Customer) event {
 			{"id", c.ID},
 			{"phone", orNull(c.Phone)},
 			{"sms_marketing_consent", smsConsentObject(c, cfg.location())},
+		}
+	}}
+}
+
+func whatsAppConsentEvent(c *Customer) event {
+	return event{"customers_whats_app_marketing_consent/update", func(_ string, cfg *StoreConfig) object {
+		var consent any
+		if w := c.WhatsAppConsent; w != nil {
+			consent = object{
+				{"state", strings.ToLower(w.State)},
+				{"opt_in_level", orNull(strings.ToLower(w.Level))},
+				{"updated_at", timeOrNull(w.UpdatedAt, cfg.location())},
+				{"collected_from", orNull(w.CollectedFrom)},
+			}
+		}
+		return object{
+			{"customer_id", c.ID},
+			{"phone_number", orNull(c.Phone)},
+			{"whats_app_marketing_consent", consent},
 		}
 	}}
 }
@@ -276,11 +298,12 @@ func deleteEvent(c *Customer) event {
 	}}
 }
 
-func mergeEvent(kept, gone int64, done bool) event {
+// mergeEvent is a merge in a status: completed, failed, in_progress or
+// requested. Shopify tells of one that failed too.
+func mergeEvent(kept, gone int64, status string) event {
 	return event{"customers/merge", func(_ string, _ *StoreConfig) object {
-		status, errors := "completed", []any{}
-		if !done {
-			status = "failed"
+		errors := []any{}
+		if strings.EqualFold(status, "failed") {
 			errors = append(errors, object{
 				{"customer_ids", []int64{gone}},
 				{"field", "merge_in_progress"},
@@ -293,6 +316,19 @@ func mergeEvent(kept, gone int64, done bool) event {
 			{"admin_graphql_api_job_id", nil},
 			{"status", status},
 			{"errors", errors},
+		}
+	}}
+}
+
+// scopesEvent tells that the app may do other things than before.
+func scopesEvent(previous, current []string) event {
+	return event{"app/scopes_update", func(_ string, cfg *StoreConfig) object {
+		return object{
+			{"id", cfg.ShopID + 1}, // of the installation
+			{"shop_id", gidOf("Shop", cfg.ShopID)},
+			{"previous", previous},
+			{"current", current},
+			{"updated_at", occurredAt{}},
 		}
 	}}
 }

@@ -16,7 +16,7 @@ type population struct {
 	segments []*segment        // generated; id ranges ascend and do not overlap
 	changed  map[int64]*record // records are replaced, never changed
 	gone     int               // records whose customer is gone
-	created  int               // records of customers that were not generated
+	created  []int64           // ids of customers that were not generated
 	last     int64             // the greatest id that was ever given
 
 	mu        sync.Mutex          // guards what follows
@@ -27,23 +27,43 @@ type population struct {
 // record is one customer of the overlay.
 type record struct {
 	customer *Customer // nil when gone
-	// indexed is what the search index was told, oldest first.
-	indexed []indexed
+	// history is what was put, oldest first: for readers that are behind.
+	history []version
+	// pruned tells that there were versions before the history.
+	pruned bool
 }
 
-type indexed struct {
-	at       time.Time
-	customer *Customer // nil when gone
+type version struct {
+	at        time.Time
+	customer  *Customer // nil when gone
+	unindexed bool      // the search index was not told
 }
 
-// asOf returns what an index that knows everything up to t shows.
-func (r *record) asOf(t time.Time) *Customer {
-	for i := len(r.indexed) - 1; i >= 0; i-- {
-		if !r.indexed[i].at.After(t) {
-			return r.indexed[i].customer
+// asOf returns what a reader sees who knows everything up to t: the search
+// index or the database.
+func (r *record) asOf(t time.Time, index bool) *Customer {
+	if i := r.latest(t, index); i >= 0 {
+		return r.history[i].customer
+	}
+	if r.pruned { // t is longer ago than was kept: the oldest comes nearest
+		for _, v := range r.history {
+			if !index || !v.unindexed {
+				return v.customer
+			}
 		}
 	}
 	return nil
+}
+
+// latest returns the place of the last version that a reader sees who knows
+// everything up to t, or -1.
+func (r *record) latest(t time.Time, index bool) int {
+	for i := len(r.history) - 1; i >= 0; i-- {
+		if v := r.history[i]; !v.at.After(t) && !(index && v.unindexed) {
+			return i
+		}
+	}
+	return -1
 }
 
 func newPopulation() *population { return &population{changed: map[int64]*record{}} }
@@ -60,7 +80,7 @@ func (p *population) snapshot() *population {
 }
 
 func (p *population) count() int {
-	n := p.created - p.gone
+	n := len(p.created) - p.gone
 	for _, s := range p.segments {
 		n += s.n
 	}
@@ -78,6 +98,14 @@ func (p *population) find(id int64) *Customer {
 	return nil
 }
 
+// findAsOf returns the customer as the database had it at t, or nil.
+func (p *population) findAsOf(id int64, t time.Time) *Customer {
+	if r, ok := p.changed[id]; ok {
+		return r.asOf(t, false)
+	}
+	return p.find(id)
+}
+
 func (p *population) segment(id int64) (*segment, int, bool) {
 	for _, s := range p.segments {
 		if i, ok := s.index(id); ok {
@@ -87,6 +115,25 @@ func (p *population) segment(id int64) (*segment, int, bool) {
 	return nil, 0, false
 }
 
+// pick returns a customer that n chooses, or nil.
+func (p *population) pick(n uint64) *Customer {
+	generated := ids(p.segments)
+	total := generated.len() + len(p.created)
+	for i := range total { // from there on to the first that is not gone
+		k := int((n%uint64(total) + uint64(i)) % uint64(total))
+		var id int64
+		if k < generated.len() {
+			id = generated.at(k).id
+		} else {
+			id = p.created[k-generated.len()]
+		}
+		if c := p.find(id); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
 func (p *population) add(s *segment) {
 	p.segments = append(p.segments, s)
 	p.last = max(p.last, s.id(s.n-1))
@@ -94,30 +141,28 @@ func (p *population) add(s *segment) {
 }
 
 // put stores c, or with nil removes the customer. unindexed keeps the change
-// from the search index. Versions of the index older than keep are forgotten
-// but for the newest of them.
+// from the search index. Versions that nobody who knows everything up to keep
+// can see are forgotten.
 func (p *population) put(id int64, c *Customer, now, keep time.Time, unindexed bool) {
 	old := p.changed[id]
 	next := &record{customer: c}
 	switch {
 	case old != nil:
-		next.indexed = old.indexed
-	default:
-		if s, i, ok := p.segment(id); ok {
-			next.indexed = []indexed{{customer: s.customer(i)}}
-		} else {
-			p.created++
-		}
-	}
-	if !unindexed {
-		first := 0
-		for i, v := range next.indexed {
-			if !v.at.After(keep) {
-				first = i
+		indexed, last := old.latest(keep, true), old.latest(keep, false)
+		for i, v := range old.history {
+			if i >= last || i == indexed {
+				next.history = append(next.history, v)
 			}
 		}
-		next.indexed = append(slices.Clone(next.indexed[first:]), indexed{now, c})
+		next.pruned = old.pruned || len(next.history) < len(old.history)
+	default:
+		if s, i, ok := p.segment(id); ok {
+			next.history = []version{{customer: s.customer(i)}}
+		} else {
+			p.created = append(p.created, id)
+		}
 	}
+	next.history = append(next.history, version{now, c, unindexed})
 	if c == nil && (old == nil || old.customer != nil) {
 		p.gone++
 	}
@@ -242,7 +287,7 @@ func (p *population) rows(s scan, yield func(row) bool) {
 
 func (r *record) view(asOf *time.Time) *Customer {
 	if asOf != nil {
-		return r.asOf(*asOf)
+		return r.asOf(*asOf, true)
 	}
 	return r.customer
 }

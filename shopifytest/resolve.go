@@ -65,6 +65,12 @@ func init() {
 		"MailingAddress":                     addressResolvers,
 		"CustomerEmailMarketingConsentState": emailConsentResolvers,
 		"CustomerSmsMarketingConsentState":   smsConsentResolvers,
+		"CustomerWhatsAppMarketingConsent":   whatsAppConsentResolvers,
+		"CustomerPhoneNumber": {
+			"whatsAppMarketingConsent": func(x *execution, dst []byte, obj any, f *field) []byte {
+				return x.object(dst, "CustomerWhatsAppMarketingConsent", obj, f)
+			},
+		},
 
 		"BulkOperation":                bulkOperationResolvers,
 		"BulkOperationRunQueryPayload": bulkPayloadResolvers,
@@ -185,7 +191,7 @@ func (x *execution) lookup(gid string, f *field) (typeName string, obj any, deni
 		}
 		x.store.mu.Lock()
 		defer x.store.mu.Unlock()
-		if c := x.store.people.find(id); c != nil {
+		if c := x.store.people.findAsOf(id, x.call.now.Add(-x.call.readLag)); c != nil {
 			return kind, c, nil
 		}
 	case "BulkOperation":

@@ -291,6 +291,12 @@ var customerResolvers = map[string]resolver{
 		}
 		return append(dst, "null"...)
 	},
+	"defaultPhoneNumber": func(x *execution, dst []byte, obj any, f *field) []byte {
+		if consent := obj.(*Customer).WhatsAppConsent; consent != nil {
+			return x.object(dst, "CustomerPhoneNumber", consent, f)
+		}
+		return append(dst, "null"...)
+	},
 	"defaultAddress": func(x *execution, dst []byte, obj any, f *field) []byte {
 		if address := obj.(*Customer).DefaultAddress; address != nil {
 			return x.object(dst, "MailingAddress", address, f)
@@ -346,5 +352,20 @@ var smsConsentResolvers = map[string]resolver{
 	},
 	"marketingState": func(x *execution, dst []byte, obj any, _ *field) []byte {
 		return x.text(dst, obj.(*SMSConsent).State)
+	},
+}
+
+var whatsAppConsentResolvers = map[string]resolver{
+	"collectedFrom": func(x *execution, dst []byte, obj any, _ *field) []byte {
+		return x.optional(dst, obj.(*WhatsAppConsent).CollectedFrom)
+	},
+	"optInLevel": func(x *execution, dst []byte, obj any, _ *field) []byte {
+		return x.optional(dst, obj.(*WhatsAppConsent).Level)
+	},
+	"state": func(x *execution, dst []byte, obj any, _ *field) []byte {
+		return x.text(dst, obj.(*WhatsAppConsent).State)
+	},
+	"updatedAt": func(_ *execution, dst []byte, obj any, _ *field) []byte {
+		return moment(dst, obj.(*WhatsAppConsent).UpdatedAt)
 	},
 }

@@ -1,6 +1,7 @@
 package shopifytest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
 	"github.com/omnichat/shopifysync/internal/adminapi/v2025_07"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 )
 
 // schemaParts are the schemas of this module, each with the first version
@@ -18,10 +20,26 @@ import (
 var schemaParts = []struct{ since, text string }{
 	{adminapi.MinVersion, adminapi.Schema},
 	{v2025_07.MinVersion, v2025_07.Schema},
+	{v2026_07.MinVersion, v2026_07.Schema},
 	{"2024-07", laterTopics("CUSTOMER_ACCOUNT_SETTINGS_UPDATE")},
 	{"2024-10", laterTopics("APP_SCOPES_UPDATE")},
 	{"2025-01", laterTopics("CUSTOMERS_PURCHASING_SUMMARY", "CUSTOMER_JOINED_SEGMENT", "CUSTOMER_LEFT_SEGMENT")},
 	{"2026-07", laterTopics("CUSTOMERS_WHATS_APP_MARKETING_CONSENT_UPDATE")},
+}
+
+// Versions returns the stable versions of the Admin API that this server can
+// serve and make payloads of, oldest first: 2024-04 to 2026-10, with those that
+// Shopify no longer serves.
+func Versions() []string {
+	var list []string
+	for year := 2024; year <= 2026; year++ {
+		for month := 1; month <= 10; month += 3 {
+			if v := fmt.Sprintf("%d-%02d", year, month); v >= adminapi.MinVersion {
+				list = append(list, v)
+			}
+		}
+	}
+	return list
 }
 
 // laterTopics are webhook topics that came after the first version; clients

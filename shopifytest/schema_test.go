@@ -63,6 +63,7 @@ func TestServesTheOperationsOfThisModule(t *testing.T) {
 	}{
 		{"../internal/adminapi/operations.json", []string{"2024-04", "2025-07", "2026-10"}},
 		{"../internal/adminapi/v2025_07/operations.json", []string{"2025-07", "2026-10"}},
+		{"../internal/adminapi/v2026_07/operations.json", []string{"2026-07", "2026-10"}},
 	} {
 		text, err := os.ReadFile(tt.file)
 		if err != nil {

@@ -72,6 +72,10 @@ type StoreConfig struct {
 	// IndexLag is how long the search index is behind: lists with a query see
 	// customers as they were then.
 	IndexLag time.Duration
+	// ReadLag is how long the database that answers node and nodes is behind,
+	// as a replica is: they see customers as they were then, so one that was
+	// just created is null. It counts from the change that it is set before.
+	ReadLag time.Duration
 
 	BulkSpeed int  // objects per second; default 2,500, Unlimited for at once
 	BulkSlots int  // operations at a time; default 5 from 2026-01 on, 1 before
@@ -83,6 +87,9 @@ type StoreConfig struct {
 	// AppWebhookURL gets what is subscribed in the app's own configuration:
 	// the privacy topics and app/uninstalled. Empty: nothing is.
 	AppWebhookURL string
+	// NoDebounce sends every webhook. Without it, a subscription with
+	// includeFields does not get the same body twice within five seconds.
+	NoDebounce bool
 	// UnprefixedHeaders makes webhooks carry shopify-topic and so on instead
 	// of X-Shopify-Topic.
 	UnprefixedHeaders bool
@@ -171,7 +178,7 @@ type dataAccess struct {
 	fields []string
 }
 
-var personalFields = []string{"firstName", "lastName", "displayName", "email", "phone", "defaultAddress"}
+var personalFields = []string{"firstName", "lastName", "displayName", "email", "phone", "defaultPhoneNumber", "defaultAddress"}
 
 func (a dataAccess) denies(field string) bool {
 	return a.level >= NoPersonalData && slices.Contains(personalFields, field) || slices.Contains(a.fields, field)
@@ -191,7 +198,10 @@ type Store struct {
 	bulk          []*bulkOperation
 	subscriptions []*subscription
 	faults        []*activeFault
+	chance        source // of faults: the same for the same order of requests
 	attempts      []Attempt
+	webhookCounts WebhookCounts
+	sent          sentBodies          // for debouncing
 	lastTaken     map[int64]time.Time // when a subscription's receiver last answered 2xx
 	delivering    chan struct{}       // bounds concurrent deliveries
 }
@@ -238,15 +248,20 @@ func (st *Store) Config() StoreConfig {
 }
 
 // Configure changes the store while it runs. Domain and Aliases stay as they
-// are: see [Store.Rename].
+// are: see [Store.Rename]. Other Scopes than before are what a merchant grants
+// or takes away: app/scopes_update is sent.
 func (st *Store) Configure(change func(*StoreConfig)) {
 	st.mu.Lock()
-	defer st.mu.Unlock()
 	cfg := st.cfg.clone()
 	change(&cfg)
 	cfg.Domain, cfg.Aliases = st.cfg.Domain, st.cfg.Aliases
 	cfg.complete(st.server)
+	previous, current := st.cfg.Scopes, slices.Clone(cfg.Scopes)
 	st.cfg = cfg
+	st.mu.Unlock()
+	if !slices.Equal(slices.Sorted(slices.Values(previous)), slices.Sorted(slices.Values(current))) {
+		st.emit(scopesEvent(previous, current))
+	}
 }
 
 // Rename gives the store another myshopify.com domain. Requests to the old one
@@ -329,8 +344,19 @@ func (st *Store) Newest(n int) []Customer {
 	return list
 }
 
+// Pick returns a customer that chance chooses: the same for the same number as
+// long as nobody comes or goes. It is false for a store without customers.
+func (st *Store) Pick(chance uint64) (Customer, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if c := st.people.pick(chance); c != nil {
+		return *c.clone(), true
+	}
+	return Customer{}, false
+}
+
 // put stores a customer under st.mu.
 func (st *Store) put(id int64, c *Customer, unindexed bool) {
 	now := st.server.now()
-	st.people.put(id, c, now, now.Add(-st.cfg.IndexLag), unindexed)
+	st.people.put(id, c, now, now.Add(-max(st.cfg.IndexLag, st.cfg.ReadLag, st.faultLag())), unindexed)
 }

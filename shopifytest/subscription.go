@@ -33,6 +33,25 @@ var topics = map[string]string{
 	"SHOP_UPDATE":                                  "shop/update",
 }
 
+// privacyTopics are in no version's enum: the app's own configuration
+// subscribes to them.
+var privacyTopics = []string{"customers/data_request", "customers/redact", "shop/redact"}
+
+// Topics returns the webhook topics of a version that this server sends, as
+// deliveries carry them, sorted. They are those of [Store.DeliveryOf].
+func Topics(version string) []string {
+	list := slices.Clone(privacyTopics)
+	for _, value := range schemaFor(version).Types["WebhookSubscriptionTopic"].EnumValues {
+		switch value.Name {
+		case "CUSTOMER_ACCOUNT_SETTINGS_UPDATE", "CUSTOMER_JOINED_SEGMENT", "CUSTOMER_LEFT_SEGMENT": // can be subscribed to, and never happen here
+		default:
+			list = append(list, topics[value.Name])
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // topicScope is the access scope that a topic needs, or "".
 func topicScope(topic string) string {
 	switch {

@@ -55,6 +55,22 @@ func (st *Store) Attempts() []Attempt {
 	return slices.Clone(st.attempts)
 }
 
+// WebhookCounts counts the webhooks of a store from its beginning.
+type WebhookCounts struct {
+	Attempts int // all tries
+	Taken    int // tries that were answered with 2xx
+	Lost     int // deliveries that a fault kept from being sent
+	Pending  int // deliveries that are not yet taken, lost or given up
+}
+
+// WebhookCounts returns the counts so far. Unlike [Store.Attempts] it forgets
+// nothing.
+func (st *Store) WebhookCounts() WebhookCounts {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.webhookCounts
+}
+
 // delivery is a webhook on its way. Its body and address stay what they were
 // when it was triggered.
 type delivery struct {
@@ -69,14 +85,17 @@ type delivery struct {
 }
 
 // emit sends events of one action to whoever subscribed.
-func (st *Store) emit(events ...event) {
+func (st *Store) emit(events ...event) { st.emitTo(st.subscribed(), true, events...) }
+
+func (st *Store) subscribed() []*subscription {
 	st.mu.Lock()
-	subscriptions := slices.Clone(st.subscriptions)
-	st.mu.Unlock()
-	st.emitTo(subscriptions, events...)
+	defer st.mu.Unlock()
+	return slices.Clone(st.subscriptions)
 }
 
-func (st *Store) emitTo(subscriptions []*subscription, events ...event) {
+// emitTo sends events to subscriptions and to the app's own configuration.
+// debounce tells whether what says the same again is left out.
+func (st *Store) emitTo(subscriptions []*subscription, debounce bool, events ...event) {
 	if st.server.webhookClient == nil {
 		return
 	}
@@ -90,23 +109,63 @@ func (st *Store) emitTo(subscriptions []*subscription, events ...event) {
 			version, _ := cfg.served(s.version)
 			d := st.newDelivery(e, &cfg, version, s.includeFields, eventID)
 			d.subscription, d.url = s, s.url
-			st.server.background(func() { st.deliver(d) })
+			if debounce && st.repeats(d) {
+				continue
+			}
+			st.send(d)
 		}
 		if cfg.AppWebhookURL != "" && isAppTopic(e.topic) {
 			d := st.newDelivery(e, &cfg, cfg.APIVersions[len(cfg.APIVersions)-1], nil, eventID)
 			d.url = cfg.AppWebhookURL
-			st.server.background(func() { st.deliver(d) })
+			st.send(d)
 		}
 	}
 }
 
+// debounceWindow is the "small time window" of Shopify's documentation, which
+// gives no number.
+const debounceWindow = 5 * time.Second
+
+// repeats reports whether d is debounced: its subscription chose fields, and
+// the same body went to it moments ago. A subscription to id alone is told of
+// the first of several edits only, one to updated_at too of the first within a
+// second.
+// https://shopify.dev/docs/apps/build/webhooks/customize/modify-payloads
+func (st *Store) repeats(d *delivery) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(d.subscription.includeFields) == 0 || st.cfg.NoDebounce {
+		return false
+	}
+	// Two generations, of which the older is dropped: what was sent before the
+	// window is forgotten.
+	if d.triggered.Sub(st.sent.since) > debounceWindow {
+		st.sent.before, st.sent.now, st.sent.since = st.sent.now, map[sentBody]time.Time{}, d.triggered
+	}
+	key := sentBody{d.subscription.id, string(d.body)}
+	for _, sent := range []map[sentBody]time.Time{st.sent.now, st.sent.before} {
+		if at, ok := sent[key]; ok && d.triggered.Sub(at) < debounceWindow {
+			return true
+		}
+	}
+	st.sent.now[key] = d.triggered
+	return false
+}
+
+// sentBodies is what was sent lately, and when.
+type sentBodies struct {
+	now, before map[sentBody]time.Time
+	since       time.Time // of now
+}
+
+type sentBody struct {
+	subscription int64
+	body         string
+}
+
 // isAppTopic reports whether the app's own configuration subscribes to topic.
 func isAppTopic(topic string) bool {
-	switch topic {
-	case "customers/data_request", "customers/redact", "shop/redact", "app/uninstalled":
-		return true
-	}
-	return false
+	return topic == "app/uninstalled" || slices.Contains(privacyTopics, topic)
 }
 
 func (s *Server) uuid() string {
@@ -163,6 +222,7 @@ func (st *Store) request(d *delivery) (*http.Request, error) {
 // After that, Shopify deletes a subscription that was made through the Admin
 // API and has taken nothing meanwhile.
 func (st *Store) deliver(d *delivery) {
+	defer st.pending(-1)
 	pause := webhookFirstPause
 	for number := 1; number <= 1+webhookRetries; number++ {
 		if number > 1 {
@@ -194,25 +254,47 @@ func (st *Store) attempt(d *delivery, a *Attempt) bool {
 	if fault == nil {
 		fault = &Fault{}
 	}
-	if !st.server.wait(context.Background(), fault.Delay) {
-		return false
-	}
 	if fault.Drop == DropRequest {
 		a.Lost = true
 		return true
 	}
 	for range fault.Copies {
-		copied := *a
+		copied, later := *a, fault.Delay+st.shuffled(fault)
 		st.server.background(func() {
+			if !st.server.wait(context.Background(), later) {
+				return
+			}
 			if copied.Status = st.post(d); copied.Status != 0 {
 				st.note(d, copied)
 			}
 		})
 	}
+	if !st.server.wait(context.Background(), fault.Delay+st.shuffled(fault)) {
+		return false
+	}
 	if a.Status = fault.Status; a.Status == 0 {
 		a.Status = st.post(d)
 	}
 	return true
+}
+
+func (st *Store) pending(more int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.webhookCounts.Pending += more
+}
+
+// send starts a delivery.
+func (st *Store) send(d *delivery) {
+	st.pending(+1) // already now: who has changed a customer sees it
+	st.server.background(func() { st.deliver(d) })
+}
+
+// shuffled returns a time below f.Shuffle.
+func (st *Store) shuffled(f *Fault) time.Duration {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return time.Duration(float64(f.Shuffle) * st.chance.fraction())
 }
 
 func (st *Store) note(d *delivery, a Attempt) {
@@ -222,9 +304,17 @@ func (st *Store) note(d *delivery, a Attempt) {
 	if st.attempts = append(st.attempts, a); len(st.attempts) > maxRequests {
 		st.attempts = slices.Clone(st.attempts[maxRequests/2:])
 	}
-	if a.OK() && d.subscription != nil {
-		st.lastTaken[d.subscription.id] = a.Time
+	switch {
+	case a.Lost:
+		st.webhookCounts.Lost++
+		return
+	case a.OK():
+		st.webhookCounts.Taken++
+		if d.subscription != nil {
+			st.lastTaken[d.subscription.id] = a.Time
+		}
 	}
+	st.webhookCounts.Attempts++
 }
 
 // post sends a delivery and returns the status of the answer, or 0.
@@ -260,39 +350,73 @@ func (st *Store) post(d *delivery) int {
 }
 
 // Delivery returns a signed webhook of this store, to be given to a handler in
-// a test. Its address is that of the subscription to the topic, if there is
-// one. Topics about customers need their ids: customers/merge the kept one and
-// the one that is gone, the privacy topics but shop/redact one. A customer that
-// is not there is sent with its id alone.
+// a test. It has the address, the fields and the version of the subscription to
+// the topic, if there is one. Topics about customers need their ids:
+// customers/merge the kept one and the one that is gone, the privacy topics but
+// shop/redact one. A customer that is not there is sent with its id alone. For
+// bodies of your own there is [Sign].
 func (st *Store) Delivery(topic string, customers ...int64) (*http.Request, error) {
 	e, err := st.eventFor(topic, customers)
 	if err != nil {
 		return nil, err
 	}
 	cfg := st.Config()
-	version, address := cfg.APIVersions[0], "https://receiver.example/webhooks"
+	version, address := cfg.APIVersions[0], receiverURL
 	var fields []string
-	st.mu.Lock()
-	for _, s := range st.subscriptions {
-		if topics[s.topic] == topic {
-			version, _ = cfg.served(s.version)
-			address, fields = s.url, s.includeFields
-		}
+	if s := st.subscriptionTo(topic); s != nil {
+		version, _ = cfg.served(s.version)
+		address, fields = s.url, s.includeFields
 	}
-	st.mu.Unlock()
 	d := st.newDelivery(e, &cfg, version, fields, st.server.uuid())
 	d.url = address
 	return st.request(d)
 }
 
+// DeliveryOf is [Store.Delivery] with all fields of the payload as a version
+// has it, whatever versions the store serves. Of customers it takes as many as
+// the topic needs, so that a test can go through all of them:
+//
+//	for _, version := range shopifytest.Versions() {
+//		for _, topic := range shopifytest.Topics(version) {
+//			r, err := store.DeliveryOf(version, topic, kept, gone)
+func (st *Store) DeliveryOf(version, topic string, customers ...int64) (*http.Request, error) {
+	if !slices.Contains(Topics(version), topic) {
+		return nil, fmt.Errorf("%w: API %s has no %s", ErrTopic, version, topic)
+	}
+	e, err := st.eventFor(topic, customers[:min(len(customers), customersOf(topic))])
+	if err != nil {
+		return nil, err
+	}
+	cfg := st.Config()
+	d := st.newDelivery(e, &cfg, version, nil, st.server.uuid())
+	d.url = receiverURL
+	if s := st.subscriptionTo(topic); s != nil {
+		d.url = s.url
+	}
+	return st.request(d)
+}
+
+// receiverURL gets what nobody subscribed to.
+const receiverURL = "https://receiver.example/webhooks"
+
+// subscriptionTo returns the last subscription to a topic, or nil.
+func (st *Store) subscriptionTo(topic string) *subscription {
+	for _, s := range slices.Backward(st.subscribed()) {
+		if topics[s.topic] == topic {
+			return s
+		}
+	}
+	return nil
+}
+
 // Notify sends a webhook of a topic to whoever subscribed, without changing
-// anything. The topics and ids are those of [Store.Delivery].
+// anything and however often. The topics and ids are those of [Store.Delivery].
 func (st *Store) Notify(topic string, customers ...int64) error {
 	e, err := st.eventFor(topic, customers)
 	if err != nil {
 		return err
 	}
-	st.emit(e)
+	st.emitTo(st.subscribed(), false, e)
 	return nil
 }
 
@@ -300,22 +424,35 @@ func (st *Store) Notify(topic string, customers ...int64) error {
 // it.
 var ErrTopic = errors.New("shopifytest: unknown webhook topic, or customers that do not fit it")
 
+// customersOf returns how many customers a topic is about.
+func customersOf(topic string) int {
+	switch topic {
+	case "app/scopes_update", "app/uninstalled", "bulk_operations/finish", "shop/redact", "shop/update":
+		return 0
+	case "customers/merge":
+		return 2
+	}
+	return 1
+}
+
 func (st *Store) eventFor(topic string, ids []int64) (event, error) {
 	wrong := fmt.Errorf("%w: %s with %d customers", ErrTopic, topic, len(ids))
+	if len(ids) != customersOf(topic) {
+		return event{}, wrong
+	}
 	switch topic {
+	case "app/scopes_update":
+		scopes := st.Config().Scopes
+		return scopesEvent(scopes, scopes), nil
 	case "app/uninstalled", "shop/update":
 		return shopEvent(topic), nil
+	case "bulk_operations/finish":
+		return bulkFinishEvent(st.lastBulk()), nil
 	case "shop/redact":
 		e, _ := privacyEvent(topic, nil, 0)
 		return e, nil
 	case "customers/merge":
-		if len(ids) != 2 {
-			return event{}, wrong
-		}
-		return mergeEvent(ids[0], ids[1], true), nil
-	}
-	if len(ids) != 1 {
-		return event{}, wrong
+		return mergeEvent(ids[0], ids[1], "completed"), nil
 	}
 	st.mu.Lock()
 	c := st.people.find(ids[0])
@@ -334,6 +471,8 @@ func (st *Store) eventFor(topic string, ids []int64) (event, error) {
 		return emailConsentEvent(c), nil
 	case "customers_marketing_consent/update":
 		return smsConsentEvent(c), nil
+	case "customers_whats_app_marketing_consent/update":
+		return whatsAppConsentEvent(c), nil
 	case "customers/purchasing_summary":
 		return purchaseEvent(c), nil
 	}
@@ -341,6 +480,23 @@ func (st *Store) eventFor(topic string, ids []int64) (event, error) {
 		return e, nil
 	}
 	return event{}, wrong
+}
+
+// lastBulk is the last bulk operation, or one that was never there.
+func (st *Store) lastBulk() *bulkView {
+	st.mu.Lock()
+	var last *bulkOperation
+	if n := len(st.bulk); n > 0 {
+		last = st.bulk[n-1]
+	}
+	st.mu.Unlock()
+	now := wholeSecond(st.server.now())
+	if last != nil {
+		return last.view(now)
+	}
+	return &bulkView{
+		bulkOperation: &bulkOperation{id: st.server.nextID(), createdAt: now}, status: "COMPLETED", completedAt: now,
+	}
 }
 
 // announceFinish sends bulk_operations/finish when an operation ends by
@@ -358,7 +514,19 @@ func (st *Store) announceFinish(op *bulkOperation) {
 	}
 	end := op.createdAt.Add(op.duration(rows))
 	st.server.background(func() {
-		if st.server.wait(context.Background(), end.Sub(st.server.now())) {
+		if !st.server.wait(context.Background(), end.Sub(st.server.now())) {
+			return
+		}
+		if v := op.view(st.server.now()); op.wasCanceled().IsZero() { // else it was announced then
+			st.emit(bulkFinishEvent(v))
+		}
+	})
+}
+
+// announceCancel sends bulk_operations/finish when a client's cancel is done.
+func (st *Store) announceCancel(op *bulkOperation) {
+	st.server.background(func() {
+		if st.server.wait(context.Background(), bulkCancelTime) {
 			st.emit(bulkFinishEvent(op.view(st.server.now())))
 		}
 	})

@@ -15,7 +15,7 @@ import (
 func TestRun(t *testing.T) {
 	hook := make(chan string, 1)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		hook <- r.URL.Path + " " + r.Header.Get("X-Shopify-Topic")
+		hook <- r.Host + r.URL.RequestURI() + " " + r.Header.Get("X-Shopify-Topic")
 	}))
 	defer receiver.Close()
 	ctx, stop := context.WithCancel(t.Context())
@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-deliver-to", receiver.URL}, in, io.Discard)
+		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-webhooks", receiver.URL}, in, io.Discard)
 	}()
 	var ready banner
 	if err := json.NewDecoder(out).Decode(&ready); err != nil {
@@ -81,18 +81,18 @@ func TestRun(t *testing.T) {
 		t.Errorf("%.200s", file)
 	}
 
-	subscribe := `{"query": "mutation { webhookSubscriptionCreate(topic: CUSTOMERS_UPDATE, webhookSubscription: {callbackUrl: \"https://host.example/hooks/c1\"}) { userErrors { message } } }"}`
+	subscribe := `{"query": "mutation { webhookSubscriptionCreate(topic: CUSTOMERS_UPDATE, webhookSubscription: {callbackUrl: \"https://host.example/hooks/c1?x=1\"}) { userErrors { message } } }"}`
 	if got := ask("POST", api, subscribe); !strings.Contains(got, `"userErrors":[]`) {
 		t.Error(got)
 	}
 	ask("POST", "http://test.myshopify.com/_fake/update?count=1", "")
-	if got := <-hook; got != "/hooks/c1 customers/update" {
+	if got := <-hook; got != "host.example/hooks/c1?x=1 customers/update" {
 		t.Error(got)
 	}
 	if got := ask("GET", "http://test.myshopify.com/_fake/stats", ""); !strings.Contains(got, `"Count":1`) || !strings.Contains(got, `"customers":30`) {
 		t.Error(got)
 	}
-	if got := ask("POST", "http://test.myshopify.com/_fake/update?count=x", ""); !strings.Contains(got, "positive") {
+	if got := ask("POST", "http://test.myshopify.com/_fake/update?count=x", ""); !strings.Contains(got, "whole number") {
 		t.Error(got)
 	}
 	stop()
