@@ -479,6 +479,25 @@ func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
 	return info, nil
 }
 
+// confirmShop is checkShop for the first call of a connection: before that the
+// store's identity is not known.
+func (a *admin) confirmShop(ctx context.Context) error {
+	if a.shopID != "" {
+		return nil
+	}
+	if _, err := a.checkShop(ctx); err != nil {
+		return err
+	}
+	_, err := a.s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
+		if st.ShopID != "" {
+			return false
+		}
+		st.ShopID = a.shopID
+		return true
+	})
+	return err
+}
+
 // explainDenied turns a refusal to read customers into the error that says
 // why: a missing scope is listed by name.
 func (a *admin) explainDenied(ctx context.Context, denied error) error {

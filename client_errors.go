@@ -51,6 +51,8 @@ var (
 	ErrMassRemoval = errors.New("too many customers are gone from Shopify at once, so nothing was removed: check the store, then raise MaxRemovedShare to confirm")
 	// ErrStateConflict is returned by a [StateStore] when a state was saved by somebody else meanwhile.
 	ErrStateConflict = errors.New("the connection's state was saved by somebody else meanwhile: read it again")
+	// ErrNoMember: there is no member of that number. See [MergedError].
+	ErrNoMember = errors.New("the store has no such member: check the member number, or show the conversation without a member")
 	// ErrNoFinder: the contact store is no [ContactFinder].
 	ErrNoFinder = errors.New("the contact store cannot find people by e-mail or phone: ask by customer id, or give the store a FindContacts method (ContactFinder)")
 	// ErrSkip is returned by a [Mapper] to leave a customer out. Wrap it to name

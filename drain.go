@@ -150,7 +150,8 @@ func (d *drain) due(ctx context.Context, after CustomerID) (MarksResult, error) 
 // run goes through the due marks until none is left, each pass in the order
 // of the customers' ids.
 func (d *drain) run(ctx context.Context) error {
-	if err := d.confirmShop(ctx); err != nil {
+	d.asked = d.asked || d.admin.shopID == ""
+	if err := d.admin.confirmShop(ctx); err != nil {
 		return err
 	}
 	for {
@@ -164,26 +165,6 @@ func (d *drain) run(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// confirmShop makes sure, the first time, that the store which answers is the
-// one named: before that its identity is not known.
-func (d *drain) confirmShop(ctx context.Context) error {
-	if d.admin.shopID != "" {
-		return nil
-	}
-	d.asked = true
-	if _, err := d.admin.checkShop(ctx); err != nil {
-		return err
-	}
-	_, err := d.s.changeState(ctx, d.conn.ID, func(st *ConnectionState) bool {
-		if st.ShopID != "" {
-			return false
-		}
-		st.ShopID = d.admin.shopID
-		return true
-	})
-	return err
 }
 
 func (d *drain) over() bool {

@@ -63,6 +63,11 @@ func (s *Syncer) eraseCustomers(ctx context.Context, id ConnectionID, ids []Cust
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: s.millis()}); err != nil {
 		return 0, err
 	}
+	return s.eraseContacts(ctx, id, ids)
+}
+
+// eraseContacts is eraseCustomers after the host's part.
+func (s *Syncer) eraseContacts(ctx context.Context, id ConnectionID, ids []CustomerID) (removed int64, err error) {
 	at := s.shopNow(id)
 	for chunk := range slices.Chunk(ids, maxIDs) {
 		p := RemoveContactsParams{Connection: id, Reason: RemovedRedacted, ObservedAt: at}
@@ -122,14 +127,11 @@ func (s *Syncer) confirmErased(ctx context.Context, id ConnectionID, ids []Custo
 // forgetMark clears a customer's mark. One that is put again meanwhile may
 // stay: it holds no more than the id, and what it fetches stays out.
 func (s *Syncer) forgetMark(ctx context.Context, id ConnectionID, customer CustomerID) error {
-	got, err := s.state.Marks(ctx, MarksParams{Connection: id, After: customer - 1, Limit: 1})
-	if err != nil {
-		return storeError("read the marks", err)
+	mark, err := s.markOf(ctx, id, customer)
+	if err != nil || mark == nil {
+		return err
 	}
-	if len(got.Marks) == 0 || got.Marks[0].CustomerID != customer {
-		return nil
-	}
-	if _, err := s.state.ClearMarks(ctx, ClearMarksParams{Connection: id, Marks: got.Marks}); err != nil {
+	if _, err := s.state.ClearMarks(ctx, ClearMarksParams{Connection: id, Marks: []Mark{*mark}}); err != nil {
 		return storeError("clear marks", err)
 	}
 	return nil

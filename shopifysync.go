@@ -44,7 +44,8 @@ type shared struct {
 	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
-	ahead atomic.Pointer[time.Duration]
+	ahead   atomic.Pointer[time.Duration]
+	members members
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in

@@ -90,16 +90,21 @@ func (w *written) settle(id CustomerID, v Version) {
 const reasonRedacted = "redacted"
 
 func (w *written) skip(o observed, reason string) {
+	if reason == reasonRedacted {
+		w.redact = append(w.redact, o)
+		return
+	}
+	w.leave = append(w.leave, o)
+	w.leftOut(o, reason)
+}
+
+// leftOut counts a customer who makes no contact.
+func (w *written) leftOut(o observed, reason string) {
 	if w.skipped == nil {
 		w.skipped = make(map[string]int64)
 	}
 	w.skipped[reason]++
 	w.settle(o.customer.ID, o.version)
-	if reason == reasonRedacted {
-		w.redact = append(w.redact, o)
-	} else {
-		w.leave = append(w.leave, o)
-	}
 }
 
 // outcome counts what became of a contact.
@@ -225,7 +230,7 @@ func (w *writer) store(ctx context.Context, contacts []Contact, out *written) er
 	if err := w.remove(ctx, out.leave, RemovedSkipped, out); err != nil {
 		return err
 	}
-	return w.remove(ctx, out.redact, RemovedRedacted, out)
+	return w.erase(ctx, out)
 }
 
 // maxPoison is how many records in a row may be refused by errors before the
@@ -311,6 +316,48 @@ func (w *writer) remove(ctx context.Context, records []observed, reason RemovalR
 	return nil
 }
 
+// erase erases people who were redacted in Shopify and were not here yet. While
+// the host's own erasure fails they are failed records: their marks have it
+// tried again.
+func (w *writer) erase(ctx context.Context, out *written) error {
+	if len(out.redact) == 0 {
+		return nil
+	}
+	ids := make([]CustomerID, len(out.redact))
+	for i, o := range out.redact {
+		ids[i] = o.customer.ID
+	}
+	stored, err := w.stored(ctx, ids)
+	if err != nil {
+		return err
+	}
+	ids = slices.DeleteFunc(ids, func(id CustomerID) bool { return !removable(stored[id], RemovedRedacted) })
+	if len(ids) > 0 {
+		hostErr := w.s.hostErase(ctx, Erasure{Connection: w.conn.ID, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: w.s.millis()})
+		if ctx.Err() != nil {
+			return contextError(ctx)
+		}
+		if hostErr != nil {
+			for _, id := range ids {
+				out.fail(id, hostErr.Error())
+			}
+			out.redact = slices.DeleteFunc(out.redact, func(o observed) bool { return slices.Contains(ids, o.customer.ID) })
+			ids = nil
+		}
+	}
+	if len(ids) > 0 {
+		removed, err := w.s.eraseContacts(ctx, w.conn.ID, ids)
+		if err != nil {
+			return err
+		}
+		out.removed = addCounts(out.removed, countRemoved(RemovedRedacted, removed))
+	}
+	for _, o := range out.redact {
+		out.leftOut(o, reasonRedacted)
+	}
+	return nil
+}
+
 // removable reports whether a removal would change anything: to remove once
 // more who is gone already would cost a write in every run.
 func removable(stored *Contact, reason RemovalReason) bool {
@@ -379,6 +426,9 @@ func (w *writer) predict(ctx context.Context, contacts []Contact, out *written) 
 	}
 	foretell(out.leave, RemovedSkipped)
 	foretell(out.redact, RemovedRedacted)
+	for _, o := range out.redact {
+		out.leftOut(o, reasonRedacted)
+	}
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/omnichat/shopifysync"
 )
 
-const selectConnections = "SELECT connection_id, shop, api_version, client_id, access_token, client_secret, previous_client_secret, whatsapp_account, whatsapp_country, labels FROM {connections} "
+const selectConnections = "SELECT connection_id, shop, api_version, client_id, access_token, client_secret, previous_client_secret, whatsapp_account, whatsapp_policy, whatsapp_country, labels FROM {connections} "
 
 // SaveConnection implements [shopifysync.ConnectionStore]. Without a key it
 // fails with [ErrNoEncryptionKeys].
@@ -32,7 +32,7 @@ func (s *Store) SaveConnection(ctx context.Context, p shopifysync.SaveConnection
 			}
 			created = !deleted
 			_, err = q.ExecContext(ctx,
-				s.text("INSERT INTO {connections} (connection_id, shop, api_version, client_id, access_token, client_secret, previous_client_secret, whatsapp_account, whatsapp_country, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+				s.text("INSERT INTO {connections} (connection_id, shop, api_version, client_id, access_token, client_secret, previous_client_secret, whatsapp_account, whatsapp_policy, whatsapp_country, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 				row...)
 			return err
 		})
@@ -57,14 +57,14 @@ func (s *Store) connectionRow(c shopifysync.Connection) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: %w: its labels cannot be written as JSON", shopifysync.ErrInvalidConnection)
 	}
-	for _, t := range []string{string(c.Shop), c.APIVersion, creds.ClientID, whatsApp.AccountID, whatsApp.Country} {
+	for _, t := range []string{string(c.Shop), c.APIVersion, creds.ClientID, whatsApp.AccountID, string(whatsApp.Policy), whatsApp.Country} {
 		if why := refuseToken(t); why != "" {
 			return nil, fmt.Errorf("sqlstore: %w: one of its texts %s", shopifysync.ErrInvalidConnection, why)
 		}
 	}
 	return []any{
 		string(c.ID), string(c.Shop), c.APIVersion, creds.ClientID, sealed[0], sealed[1], sealed[2],
-		whatsApp.AccountID, whatsApp.Country, string(labels),
+		whatsApp.AccountID, string(whatsApp.Policy), whatsApp.Country, string(labels),
 	}, nil
 }
 
@@ -154,7 +154,7 @@ func (s *Store) scanConnection(rows *sql.Rows) (shopifysync.Connection, error) {
 	var sealed [3]string
 	var labels string
 	err := rows.Scan(&c.ID, &c.Shop, &c.APIVersion, &c.Credentials.ClientID, &sealed[0], &sealed[1], &sealed[2],
-		&whatsApp.AccountID, &whatsApp.Country, &labels)
+		&whatsApp.AccountID, &whatsApp.Policy, &whatsApp.Country, &labels)
 	if err != nil {
 		return c, err
 	}

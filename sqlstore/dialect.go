@@ -25,6 +25,9 @@ type dialect interface {
 	// insert writes rows. Cells are their values, row by row, without the
 	// connection.
 	insert(ctx context.Context, q querier, s *Store, ins *insertion, connection shopifysync.ConnectionID, cells []any) error
+	// dueConnections lists connections by their first mark: those after an ID,
+	// whose not_before is at most a time, at most so many.
+	dueConnections() string
 	// diagnose tells what kind of error a driver returned, and its code.
 	diagnose(err error) (problem, string)
 	// migrating runs migrate while no other process does, in one transaction
@@ -89,6 +92,16 @@ func replaceAll(columns []column) []assignment {
 	return out
 }
 
+// dueBySkipping walks an index from one connection to the next.
+const dueBySkipping = `WITH RECURSIVE marked(id) AS (
+	SELECT MIN(connection_id) FROM {marks} WHERE connection_id > ?
+	UNION ALL
+	SELECT (SELECT MIN(connection_id) FROM {marks} WHERE connection_id > marked.id) FROM marked WHERE marked.id IS NOT NULL
+)
+SELECT id FROM marked
+WHERE id IS NOT NULL AND (SELECT MIN(not_before) FROM {marks} WHERE connection_id = marked.id) <= ?
+ORDER BY id LIMIT ?`
+
 // A problem is a kind of error that a database returns.
 type problem int
 
@@ -96,6 +109,7 @@ const (
 	otherProblem problem = iota
 	transient            // deadlock, serialization failure, busy: the transaction may be repeated
 	duplicate            // a key that exists
+	alreadyDone          // by a migration that was cut off
 	missingTable         // not migrated
 	diskFull
 	readOnly

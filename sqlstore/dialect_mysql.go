@@ -96,6 +96,12 @@ func (ins *insertion) mysqlTemplate() (head, row, tail string) {
 	return head, row, tail
 }
 
+// dueConnections is answered by a loose scan of the index, which goes from one
+// connection to the next ("Using index for group-by").
+func (mysql) dueConnections() string {
+	return "SELECT connection_id FROM {marks} WHERE connection_id > ? GROUP BY connection_id HAVING MIN(not_before) <= ? ORDER BY connection_id LIMIT ?"
+}
+
 var mysqlNumber = regexp.MustCompile(`Error (\d{4})\b`)
 
 // diagnose goes by the server's error numbers, which go-sql-driver writes into
@@ -112,6 +118,8 @@ func (mysql) diagnose(err error) (problem, string) {
 		return transient, name
 	case 1062:
 		return duplicate, name
+	case 1060, 1061: // column, index that exists
+		return alreadyDone, name
 	case 1146, 1049:
 		return missingTable, name
 	case 1021, 1114:

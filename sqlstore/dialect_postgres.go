@@ -125,6 +125,8 @@ func (ins *insertion) postgresTemplate() string {
 		" FROM unnest(" + strings.Join(arrays, ", ") + ") AS u (" + list + ")" + ins.onConflict()
 }
 
+func (postgres) dueConnections() string { return dueBySkipping }
+
 // diagnose goes by SQLSTATE, which both drivers' errors have a method for
 // (PostgreSQL documentation, appendix A).
 func (postgres) diagnose(err error) (problem, string) {

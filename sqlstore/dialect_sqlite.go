@@ -120,6 +120,8 @@ func (ins *insertion) onConflict() string {
 	return b.String()
 }
 
+func (sqlite) dueConnections() string { return dueBySkipping }
+
 // diagnose knows the result codes of modernc.org/sqlite by its method Code, and
 // those of other drivers by their texts, which are SQLite's own
 // (https://www.sqlite.org/rescode.html).

@@ -101,7 +101,7 @@ func checkLease(ctx context.Context, id shopifysync.ConnectionID, kind shopifysy
 		return errors.New("sqlstore: a lease's TTL must be more than 0")
 	}
 	if kind == "" || len(kind) > 32 || !storable(string(kind)) {
-		return errors.New("sqlstore: a lease's kind must have 1 to 32 bytes: use shopifysync.LeaseRun, LeaseCatchUp or LeaseDrain")
+		return errors.New("sqlstore: a lease's kind must have 1 to 32 bytes: use shopifysync.LeaseRun, LeaseCatchUp, LeaseDrain or LeaseCheck")
 	}
 	return checkConnection(ctx, id)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -155,20 +156,28 @@ func (s *Store) ClearMarks(ctx context.Context, p shopifysync.ClearMarksParams) 
 	if err := checkConnection(ctx, p.Connection); err != nil || len(p.Marks) == 0 {
 		return shopifysync.ClearMarksResult{}, err
 	}
-	generations := make(map[shopifysync.CustomerID][]int64)
-	var ids []shopifysync.CustomerID
-	for _, m := range p.Marks {
-		generations[m.CustomerID] = append(generations[m.CustomerID], m.Generation)
-		ids = append(ids, m.CustomerID)
+	ids := make([]shopifysync.CustomerID, len(p.Marks))
+	for i, m := range p.Marks {
+		ids[i] = m.CustomerID
 	}
 	ids = sortedUnique(ids)
 	var cleared int64
 	err := s.retry(ctx, "clear marks", func() error {
 		return s.inTransaction(ctx, func(q querier) error {
-			same, err := s.marksOf(ctx, q, p.Connection, ids, generations)
-			cleared = int64(len(same))
-			if err != nil || len(same) == 0 {
+			now, err := s.lockGenerations(ctx, q, p.Connection, ids)
+			if err != nil {
 				return err
+			}
+			var same []shopifysync.CustomerID
+			for _, m := range p.Marks {
+				if generation, marked := now[m.CustomerID]; marked && generation == m.Generation {
+					same = append(same, m.CustomerID)
+				}
+			}
+			same = sortedUnique(same)
+			cleared = int64(len(same))
+			if len(same) == 0 {
+				return nil
 			}
 			query, args := s.dialect.bindIDs(s.text("DELETE FROM {marks} WHERE connection_id = ? AND {idsin}"),
 				[]any{string(p.Connection)}, same)
@@ -176,11 +185,102 @@ func (s *Store) ClearMarks(ctx context.Context, p shopifysync.ClearMarksParams) 
 			return err
 		})
 	})
-	return shopifysync.ClearMarksResult{Cleared: cleared}, err
+	if err != nil {
+		return shopifysync.ClearMarksResult{}, err
+	}
+	return shopifysync.ClearMarksResult{Cleared: cleared}, nil
 }
 
-// marksOf locks the marks of ids, and returns those that have one of their generations.
-func (s *Store) marksOf(ctx context.Context, q querier, connection shopifysync.ConnectionID, ids []shopifysync.CustomerID, generations map[shopifysync.CustomerID][]int64) ([]shopifysync.CustomerID, error) {
+// postponeMarks inserts nothing: the rows are locked, so they are there.
+var postponeMarks = insertion{
+	table:   insertMarks.table,
+	columns: insertMarks.columns,
+	update: []assignment{
+		{"not_before", "new.not_before"}, {"attempts", "new.attempts"}, {"reason", "new.reason"},
+	},
+}
+
+// PostponeMarks implements [shopifysync.StateStore].
+func (s *Store) PostponeMarks(ctx context.Context, p shopifysync.PostponeMarksParams) (shopifysync.PostponeMarksResult, error) {
+	if err := checkConnection(ctx, p.Connection); err != nil || len(p.Marks) == 0 {
+		return shopifysync.PostponeMarksResult{}, err
+	}
+	ids := make([]shopifysync.CustomerID, len(p.Marks))
+	for i, m := range p.Marks {
+		ids[i] = m.CustomerID
+	}
+	ids = sortedUnique(ids)
+	var postponed int64
+	err := s.retry(ctx, "postpone marks", func() error {
+		return s.inTransaction(ctx, func(q querier) error {
+			now, err := s.lockGenerations(ctx, q, p.Connection, ids)
+			if err != nil {
+				return err
+			}
+			postponed = 0
+			last := make(map[shopifysync.CustomerID]shopifysync.Mark) // the last of a customer counts
+			for _, m := range p.Marks {
+				if generation, marked := now[m.CustomerID]; marked && generation == m.Generation {
+					last[m.CustomerID] = m
+					postponed++
+				}
+			}
+			if len(last) == 0 {
+				return nil
+			}
+			var cells []any
+			for _, id := range ids {
+				if m, ok := last[id]; ok {
+					cells = append(cells, int64(id), m.Generation, m.NotBefore.UnixMilli(),
+						int64(m.Attempts), plainText(m.Reason, 255), int64(0), int64(0))
+				}
+			}
+			return s.dialect.insert(ctx, q, s, &postponeMarks, p.Connection, cells)
+		})
+	})
+	if err != nil {
+		return shopifysync.PostponeMarksResult{}, err
+	}
+	return shopifysync.PostponeMarksResult{Postponed: postponed}, nil
+}
+
+// DueConnections implements [shopifysync.StateStore]. It looks at one mark of
+// each connection that has any, however many they are.
+func (s *Store) DueConnections(ctx context.Context, p shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
+	if err := ctx.Err(); err != nil {
+		return shopifysync.DueConnectionsResult{}, err
+	}
+	if err := checkLimit(p.Limit); err != nil {
+		return shopifysync.DueConnectionsResult{}, err
+	}
+	if !storable(string(p.After)) {
+		return shopifysync.DueConnectionsResult{}, fmt.Errorf("sqlstore: %w: no ID is like the one to list after", shopifysync.ErrInvalidConnection)
+	}
+	var due []shopifysync.ConnectionID
+	err := s.retry(ctx, "list due connections", func() error {
+		rows, err := s.db.QueryContext(ctx, s.text(s.dialect.dueConnections()), string(p.After), p.DueBy.UnixMilli(), int64(p.Limit))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		due = nil
+		for rows.Next() {
+			var id shopifysync.ConnectionID
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			due = append(due, id)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return shopifysync.DueConnectionsResult{}, err
+	}
+	return shopifysync.DueConnectionsResult{Connections: due}, nil
+}
+
+// lockGenerations locks the marks of ids, and returns their generations.
+func (s *Store) lockGenerations(ctx context.Context, q querier, connection shopifysync.ConnectionID, ids []shopifysync.CustomerID) (map[shopifysync.CustomerID]int64, error) {
 	query, args := s.dialect.bindIDs(
 		s.text("SELECT customer_id, generation FROM {marks} WHERE connection_id = ? AND {idsin} ORDER BY customer_id"+s.dialect.lockRows()),
 		[]any{string(connection)}, ids)
@@ -189,18 +289,16 @@ func (s *Store) marksOf(ctx context.Context, q querier, connection shopifysync.C
 		return nil, err
 	}
 	defer rows.Close()
-	var same []shopifysync.CustomerID
+	generations := make(map[shopifysync.CustomerID]int64)
 	for rows.Next() {
 		var id shopifysync.CustomerID
 		var generation int64
 		if err := rows.Scan(&id, &generation); err != nil {
 			return nil, err
 		}
-		if slices.Contains(generations[id], generation) {
-			same = append(same, id)
-		}
+		generations[id] = generation
 	}
-	return same, rows.Err()
+	return generations, rows.Err()
 }
 
 // plainText makes a text storable: notes of ours that may quote anything are

@@ -82,7 +82,9 @@ func (s *Store) migrateOn(ctx context.Context, q querier, steps []Migration) err
 	for _, step := range steps[at:] {
 		for _, statement := range step.statements() {
 			if _, err := q.ExecContext(ctx, statement); err != nil {
-				return err
+				if problem, _ := s.dialect.diagnose(err); problem != alreadyDone {
+					return err
+				}
 			}
 		}
 		_, err := q.ExecContext(ctx, s.text("INSERT INTO {migrations} (version, applied_at) VALUES (?, {now})"), step.Version)

@@ -203,6 +203,11 @@ type overridden struct {
 	putMarks     func(context.Context, shopifysync.PutMarksParams) (shopifysync.PutMarksResult, error)
 	listMarks    func(context.Context, shopifysync.MarksParams) (shopifysync.MarksResult, error)
 	clearMarks   func(context.Context, shopifysync.ClearMarksParams) (shopifysync.ClearMarksResult, error)
+	postpone     func(context.Context, shopifysync.PostponeMarksParams) (shopifysync.PostponeMarksResult, error)
+	due          func(context.Context, shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error)
+	state        func(context.Context, shopifysync.ConnectionStateParams) (shopifysync.ConnectionStateResult, error)
+	saveState    func(context.Context, shopifysync.SaveConnectionStateParams) (shopifysync.SaveConnectionStateResult, error)
+	forget       func(context.Context, shopifysync.ForgetConnectionParams) (shopifysync.ForgetConnectionResult, error)
 	connection   func(context.Context, connID) (shopifysync.Connection, error)
 	byShop       func(context.Context, shopifysync.Shop) ([]shopifysync.Connection, error)
 	save         func(context.Context, shopifysync.SaveConnectionParams) (shopifysync.SaveConnectionResult, error)
@@ -218,6 +223,8 @@ func override(change func(*overridden)) *overridden {
 		upsert:      m.UpsertContacts, remove: m.RemoveContacts, look: m.Contacts, ids: m.ContactIDs, find: m.FindContacts,
 		acquireLease: m.AcquireLease, renewLease: m.RenewLease, releaseLease: m.ReleaseLease,
 		saveRun: m.SaveRun, listRuns: m.Runs, putMarks: m.PutMarks, listMarks: m.Marks, clearMarks: m.ClearMarks,
+		postpone: m.PostponeMarks, due: m.DueConnections,
+		state: m.ConnectionState, saveState: m.SaveConnectionState, forget: m.ForgetConnection,
 		connection: m.Connection, byShop: m.ConnectionsByShop, save: m.SaveConnection,
 		remoteDelete: m.DeleteConnection, list: m.ListConnections,
 	}
@@ -280,6 +287,26 @@ func (s *overridden) Marks(ctx context.Context, p shopifysync.MarksParams) (shop
 
 func (s *overridden) ClearMarks(ctx context.Context, p shopifysync.ClearMarksParams) (shopifysync.ClearMarksResult, error) {
 	return s.clearMarks(ctx, p)
+}
+
+func (s *overridden) PostponeMarks(ctx context.Context, p shopifysync.PostponeMarksParams) (shopifysync.PostponeMarksResult, error) {
+	return s.postpone(ctx, p)
+}
+
+func (s *overridden) DueConnections(ctx context.Context, p shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
+	return s.due(ctx, p)
+}
+
+func (s *overridden) ConnectionState(ctx context.Context, p shopifysync.ConnectionStateParams) (shopifysync.ConnectionStateResult, error) {
+	return s.state(ctx, p)
+}
+
+func (s *overridden) SaveConnectionState(ctx context.Context, p shopifysync.SaveConnectionStateParams) (shopifysync.SaveConnectionStateResult, error) {
+	return s.saveState(ctx, p)
+}
+
+func (s *overridden) ForgetConnection(ctx context.Context, p shopifysync.ForgetConnectionParams) (shopifysync.ForgetConnectionResult, error) {
+	return s.forget(ctx, p)
 }
 
 func (s *overridden) Connection(ctx context.Context, id connID) (shopifysync.Connection, error) {

@@ -17,7 +17,7 @@ func connection(id shopifysync.ConnectionID) shopifysync.Connection {
 			AccessToken: shopifysync.NewSecret("shpat_" + string(id)), ClientID: "client",
 			ClientSecret: shopifysync.NewSecret("secret 密碼 😀 \x01\"'\\"), PreviousClientSecret: shopifysync.NewSecret("previous"),
 		},
-		WhatsApp: &shopifysync.WhatsAppSettings{AccountID: "wa-1", Country: "TW"},
+		WhatsApp: &shopifysync.WhatsAppSettings{AccountID: "wa-1", Policy: shopifysync.WhatsAppSubscribed, Country: "TW"},
 		Labels:   map[string]string{"plan": "gold", "名": "值", "": ""},
 	}
 }

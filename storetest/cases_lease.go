@@ -171,7 +171,7 @@ func leaseCases() []testCase {
 			run: func(c *check) {
 				ids := append(lookalikeConnections(), tenant, "tenant-2")
 				for _, id := range ids {
-					for _, kind := range []shopifysync.LeaseKind{shopifysync.LeaseRun, shopifysync.LeaseCatchUp, shopifysync.LeaseDrain} {
+					for _, kind := range []shopifysync.LeaseKind{shopifysync.LeaseRun, shopifysync.LeaseCatchUp, shopifysync.LeaseDrain, shopifysync.LeaseCheck} {
 						c.acquire(id, kind, longTTL)
 						c.held(id, kind)
 					}

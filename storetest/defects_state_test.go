@@ -604,6 +604,13 @@ func connectionDefects() []defect {
 			c.Credentials.PreviousClientSecret = shopifysync.Secret{}
 		})},
 		{"loses the WhatsApp settings", "Connection/RoundTrip", "WhatsApp", savingConnections(func(c *shopifysync.Connection) { c.WhatsApp = nil })},
+		{"loses the WhatsApp policy", "Connection/RoundTrip", "WhatsApp", savingConnections(func(c *shopifysync.Connection) {
+			if c.WhatsApp != nil {
+				settings := *c.WhatsApp
+				settings.Policy = shopifysync.WhatsAppAll
+				c.WhatsApp = &settings
+			}
+		})},
 		{"loses empty labels", "Connection/RoundTrip", "Labels", savingConnections(func(c *shopifysync.Connection) { delete(c.Labels, "") })},
 		{"fills the default API version in", "Connection/RoundTrip", "APIVersion", savingConnections(func(c *shopifysync.Connection) {
 			if c.APIVersion == "" {

@@ -65,10 +65,15 @@ type defect struct {
 	in   func() shopifysync.ContactStore
 }
 
+func allDefects() []defect {
+	return slices.Concat(contactDefects(), batchDefects(), stateDefects(), dueDefects(), connectionStateDefects(),
+		connectionDefects(), finderDefects())
+}
+
 // TestSuiteCatches runs every defective store through the case meant for it.
 // Its clock is synctest's: leases expire at once.
 func TestSuiteCatches(t *testing.T) {
-	for _, d := range slices.Concat(contactDefects(), batchDefects(), stateDefects(), connectionDefects(), finderDefects()) {
+	for _, d := range allDefects() {
 		t.Run(d.name, func(t *testing.T) {
 			tc := caseNamed(t, d.by)
 			synctest.Test(t, func(t *testing.T) {
@@ -107,7 +112,7 @@ func TestSuitePasses(t *testing.T) {
 // TestEveryCaseIsProven fails for a case that no defective store goes with.
 func TestEveryCaseIsProven(t *testing.T) {
 	proven := make(map[string]bool)
-	for _, d := range slices.Concat(contactDefects(), batchDefects(), stateDefects(), connectionDefects(), finderDefects()) {
+	for _, d := range allDefects() {
 		proven[d.by] = true
 	}
 	names := make(map[string]bool)

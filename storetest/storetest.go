@@ -66,7 +66,7 @@ func contactCases() []testCase {
 }
 
 func stateCases() []testCase {
-	return slices.Concat(leaseCases(), runCases(), markCases())
+	return slices.Concat(leaseCases(), runCases(), markCases(), dueCases(), connectionStateCases())
 }
 
 // stores are the faces of the store under test; those it lacks are nil.

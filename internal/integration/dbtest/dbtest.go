@@ -144,7 +144,7 @@ func (d *Database) DropAll() error {
 	return err
 }
 
-var dataTables = []string{"contacts", "marks", "leases", "runs", "connections"}
+var dataTables = []string{"contacts", "marks", "leases", "runs", "connections", "connection_states"}
 
 // Empty deletes every row, which is much faster than new tables.
 func (d *Database) Empty(t testing.TB) {

@@ -1,0 +1,11 @@
+-- What the library remembers of a connection, as JSON, and which save that was.
+CREATE TABLE {connection_states} (
+	connection_id TEXT    NOT NULL PRIMARY KEY,
+	revision      INTEGER NOT NULL,
+	state         TEXT    NOT NULL -- JSON
+) WITHOUT ROWID;
+
+-- The first mark due of each connection, without a look at the others.
+CREATE INDEX {.marks_due} ON {marks} (connection_id, not_before);
+
+ALTER TABLE {connections} ADD COLUMN whatsapp_policy TEXT NOT NULL DEFAULT '';
