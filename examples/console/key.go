@@ -27,7 +27,7 @@ func encryptionKey(file string) (sqlstore.EncryptionKey, error) {
 // everything that is encrypted with it later.
 func makeKey(file string) ([]byte, error) {
 	key := make([]byte, 32)
-	rand.Read(key) // never fails
+	rand.Read(key)                                           // never fails
 	temp, err := os.CreateTemp(filepath.Dir(file), ".key-*") // mode 0600
 	if err != nil {
 		return nil, err

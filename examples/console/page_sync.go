@@ -15,15 +15,15 @@ const straight = 1500 * time.Millisecond
 
 // A runView is a sync that runs, or what one came to.
 type runView struct {
-	Progress   shopifysync.Progress
-	Report     shopifysync.Report
-	State      shopifysync.RunState
-	Running    bool
-	Cancelable bool // this process runs it for a page
-	Preview    bool // a dry run
-	Problem    *problem
+	Progress    shopifysync.Progress
+	Report      shopifysync.Report
+	State       shopifysync.RunState
+	Running     bool
+	Cancelable  bool // this process runs it for a page
+	Preview     bool // a dry run
+	Problem     *problem
 	MassRemoval bool
-	Notes      []note
+	Notes       []note
 }
 
 // A note is a count that stands beside a report's parts.

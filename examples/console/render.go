@@ -314,11 +314,11 @@ func (p *page) amount(decimal string) string {
 // A cardView is a contact's card: beside a conversation, or in an export.
 type cardView struct {
 	*page
-	Contact                                         shopifysync.Contact
-	Attributes                                      []attributeView
+	Contact                                          shopifysync.Contact
+	Attributes                                       []attributeView
 	NameMasked, EmailMasked, PhoneMasked, TagsMasked bool
-	AgentTags                                       []string
-	TagsPath                                        string
+	AgentTags                                        []string
+	TagsPath                                         string
 }
 
 func (p *page) card(contact shopifysync.Contact) cardView {
