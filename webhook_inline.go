@@ -156,8 +156,8 @@ func (s *Syncer) forgets() bool {
 	return ok && v.Volatile()
 }
 
-// errNotShown: Shopify must send it again, for nothing else may remember.
-var errNotShown = errors.New("the customer could not be fetched and stored as new as the webhook says: Shopify is to send it again")
+// errNotYetShown: Shopify must send it again, for nothing else may remember.
+var errNotYetShown = errors.New("the customer could not be fetched and stored as new as the webhook says: Shopify is to send it again")
 
 // fetchNow marks customers, fetches and stores them. Shopify may be a moment
 // behind its own webhooks, so it is asked twice.
@@ -177,11 +177,11 @@ func (s *Syncer) fetchNow(ctx context.Context, conn Connection, marks []Mark) er
 		case err != nil:
 			return err
 		case attempt > 0:
-			return errNotShown
+			return errNotYetShown
 		}
 		pause := retries[0]
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < pause+window {
-			return errNotShown
+			return errNotYetShown
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return contextError(ctx)
@@ -203,7 +203,7 @@ func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (er
 		return err
 	}
 	defer func() { s.settleHealth(ctx, a, err) }()
-	if err := d.confirmShop(ctx); err != nil {
+	if err := d.admin.confirmShop(ctx); err != nil {
 		return err
 	}
 	for size := firstLookup; len(marks) > 0; {
