@@ -71,7 +71,7 @@ type config struct {
 }
 
 func parse(args []string) (config, error) {
-	var c config
+	c := config{demo: demoConfig{slow: true}}
 	var public string
 	flags := flag.NewFlagSet("console", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)

@@ -39,7 +39,7 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 		c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
 		return nil
 	}
-	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, ID: id})
+	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, Number: b.Number})
 	if errors.Is(err, shopifysync.ErrNoMember) {
 		// A conversation outlives its contact.
 		got, readErr := c.store.Contacts(r.Context(), shopifysync.ContactsParams{Connection: conn.ID, IDs: []shopifysync.CustomerID{id}})
