@@ -51,7 +51,7 @@ type texts struct {
 
 	// Syncs.
 	SyncRunning, Progress, DoneOf, Rate, Estimate, NotYetKnown, About, Between, PerSecond, MayClose string
-	SeeContacts, CancelSync, SyncResult, PreviewResult, PreviewText, Resumed                        string
+	SeeContacts, CancelSync, PausedText, SyncResult, PreviewResult, PreviewText, Resumed            string
 	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, SumLine                  string
 	MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync                          string
 	Runs, NoRuns, NoFailures, StartedAt, Duration, Attempts, NextTry                                string

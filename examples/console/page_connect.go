@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -52,15 +53,18 @@ type connectInput struct {
 	noToken                     bool // a Dev Dashboard app, which has none
 	whatsApp                    bool
 	account, country            string
-	typed                       string
 }
 
-func readConnect(r *http.Request) connectInput {
+// readConnect reads the form, with the secrets that were typed before an error.
+func (c *console) readConnect(r *http.Request) connectInput {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
-	return connectInput{
+	in := connectInput{
 		shop: text("shop"), apiKey: text("api_key"), secret: text("api_secret"), token: text("token"),
-		noToken: r.PostFormValue("no_token") != "", whatsApp: r.PostFormValue("whatsapp") != "", account: text("account"), country: text("country"), typed: text("typed"),
+		noToken: r.PostFormValue("no_token") != "", whatsApp: r.PostFormValue("whatsapp") != "", account: text("account"), country: text("country"),
 	}
+	secret, token := c.typed.get(text("typed"))
+	in.secret, in.token = cmp.Or(in.secret, secret), cmp.Or(in.token, token)
+	return in
 }
 
 func (c *console) connectForm(w http.ResponseWriter, r *http.Request) error {
@@ -77,7 +81,7 @@ func (c *console) connectForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *console) connect(w http.ResponseWriter, r *http.Request) error {
-	in := readConnect(r)
+	in := c.readConnect(r)
 	p := c.page(r, "connect")
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
@@ -132,7 +136,7 @@ func (c *console) edit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := readConnect(r)
+	in := c.readConnect(r)
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
 		return c.showConnect(w, r, p, in, problemOf(p.T, err), conn.ID)
@@ -148,18 +152,17 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 	if !editing {
 		editID = ""
 	}
-	secret, token := c.typed.merge(in)
 	// A secret field that is left empty keeps what is saved.
 	was := conn.Credentials
 	conn.Credentials.ClientID = in.apiKey
-	if secret != "" {
-		conn.Credentials.ClientSecret = shopifysync.NewSecret(secret)
+	if in.secret != "" {
+		conn.Credentials.ClientSecret = shopifysync.NewSecret(in.secret)
 	}
 	switch {
 	case in.noToken: // 24-hour tokens of a Dev Dashboard app
 		conn.Credentials.AccessToken = shopifysync.Secret{}
-	case token != "":
-		conn.Credentials.AccessToken = shopifysync.NewSecret(token)
+	case in.token != "":
+		conn.Credentials.AccessToken = shopifysync.NewSecret(in.token)
 	}
 	if !was.ClientSecret.IsZero() && !was.ClientSecret.Equal(conn.Credentials.ClientSecret) {
 		conn.Credentials.PreviousClientSecret = was.ClientSecret // Shopify signs with it for up to an hour more
@@ -169,7 +172,6 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 		key, field_ string
 	}{{in.apiKey == "", "no api key", "api_key"}, {conn.Credentials.ClientSecret.IsZero(), "no secret", "api_secret"}} {
 		if missing.empty {
-			in.typed = c.typed.keep(secret, token)
 			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field_), editID)
 		}
 	}
@@ -182,7 +184,6 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Country: in.country}
 	}
 	if _, err := c.syncer.Connect(r.Context(), conn); err != nil {
-		in.typed = c.typed.keep(secret, token)
 		return c.showConnect(w, r, p, in, problemOf(p.T, err), editID)
 	}
 	done := "connected"
@@ -196,7 +197,7 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, wrong *problem, editing shopifysync.ConnectionID) error {
 	t := p.T
 	b := connectBody{
-		Typed: in.typed, NoToken: in.noToken, WhatsApp: in.whatsApp, Account: in.account, Country: in.country,
+		NoToken: in.noToken, WhatsApp: in.whatsApp, Account: in.account, Country: in.country,
 		Accounts: whatsAppAccounts, Countries: countries, Action: "/connect", Back: "/",
 	}
 	p.Title = t.ConnectTitle
@@ -210,7 +211,9 @@ func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, i
 	b.KeyField = field{Name: "api_key", Label: t.APIKey, Hint: t.APIKeyHint, Value: in.apiKey, Type: "text", Required: true}
 	b.SecretField = field{Name: "api_secret", Label: t.APISecret, Hint: t.APISecretHint, Type: "password"}
 	b.TokenField = field{Name: "token", Label: t.AccessToken, Hint: t.AccessTokenHint, Type: "password"}
-	secret, token := c.typed.get(in.typed)
+	if wrong != nil {
+		b.Typed = c.typed.keep(in.secret, in.token)
+	}
 	if demo := r.FormValue("demo"); demo != "" && r.Method == http.MethodGet && c.demo != nil && c.demo.store(demo) != nil {
 		// A demonstration store's values stand on its own page for everybody to see.
 		b.SecretField.Value, b.TokenField.Value = in.secret, in.token
@@ -218,7 +221,7 @@ func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, i
 	for _, s := range []struct {
 		f     *field
 		typed bool
-	}{{&b.SecretField, secret != ""}, {&b.TokenField, token != ""}} {
+	}{{&b.SecretField, wrong != nil && in.secret != ""}, {&b.TokenField, wrong != nil && in.token != ""}} {
 		switch {
 		case s.typed:
 			s.f.Placeholder = t.SecretTyped
@@ -231,7 +234,7 @@ func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, i
 			f.Problem = wrong
 		}
 	}
-	b.SecretField.Required = !b.Editing && secret == ""
+	b.SecretField.Required = !b.Editing && (wrong == nil || in.secret == "")
 	p.Body = b
 	status := http.StatusOK
 	if wrong != nil {
@@ -287,18 +290,6 @@ func (t *typedSecrets) get(name string) (secret, token string) {
 		return "", ""
 	}
 	return pair.secret.Reveal(), pair.token.Reveal()
-}
-
-// merge returns what was typed now, or before the error.
-func (t *typedSecrets) merge(in connectInput) (secret, token string) {
-	secret, token = t.get(in.typed)
-	if in.secret != "" {
-		secret = in.secret
-	}
-	if in.token != "" {
-		token = in.token
-	}
-	return secret, token
 }
 
 func (c *console) disconnectForm(w http.ResponseWriter, r *http.Request) error {

@@ -72,10 +72,10 @@ func (c *console) latest(r *http.Request, p *page, id shopifysync.ConnectionID, 
 		return viewOfJob(p, j), nil
 	}
 	last := status.Runs[0]
-	if j != nil {
+	if j != nil && (j.running() || status.Running == nil) { // else another process, or Serve, is at it
 		_, report, _ := j.now()
 		same := report != nil && report.RunID == last.ID
-		if j.running() || same || !last.StartedAt.After(j.started) {
+		if j.running() || same || !last.StartedAt.After(j.started) { // the record is no newer
 			return viewOfJob(p, j), nil
 		}
 	}
