@@ -182,7 +182,29 @@ func (b *browser) click(name string) {
 	if strings.Contains(name, "'") {
 		quoted = `"` + name + `"`
 	}
-	b.clickOn(fmt.Sprintf(`//main//button[normalize-space()=%[1]s] | //main//a[normalize-space()=%[1]s] | //nav//a[normalize-space()=%[1]s] | //header//button[normalize-space()=%[1]s] | //summary[normalize-space()=%[1]s]`, quoted))
+	b.follow(func() {
+		b.clickOn(fmt.Sprintf(`//main//button[normalize-space()=%[1]s] | //main//a[normalize-space()=%[1]s] | //nav//a[normalize-space()=%[1]s] | //header//button[normalize-space()=%[1]s]`, quoted))
+	})
+}
+
+// follow does what leads to another page, and waits until that is there.
+func (b *browser) follow(act func()) {
+	b.t.Helper()
+	b.must("mark the page", b.run(chromedp.Evaluate[chromedp.Void](`window.before = true`)))
+	act()
+	deadline := time.Now().Add(patience)
+	for {
+		ctx, cancel := context.WithTimeout(b.ctx, 3*time.Second)
+		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`!window.before && document.readyState === "complete"`))
+		cancel()
+		if err == nil && there {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("no other page came within %v (%v). The page %s:\n%s", patience, err, b.path(), b.text())
+		}
+		pause(b.ctx, 20*time.Millisecond)
+	}
 }
 
 func (b *browser) clickOn(xpath string) {
@@ -300,7 +322,7 @@ func in(t *testing.T, demo demoConfig, story func(t *testing.T, b *browser)) {
 			b := openBrowser(t, lang, demo)
 			t.Cleanup(func() {
 				if t.Failed() {
-					t.Log(b.logged.String())
+					t.Log(b.logged.errors())
 				}
 			})
 			story(t, b)
@@ -649,7 +671,7 @@ func TestBrowserBigStore(t *testing.T) {
 		b.open("/connect?demo=big-shop")
 		b.click(T.ConnectButton)
 		b.see(T.ReadyTitle)
-		b.clickOn(`//button[@id="sync-now"]`)
+		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
 		b.see(T.SyncRunning, T.MayClose, T.CancelSync, "25,000")
 		b.until("a rate", func(text string) bool {
 			return strings.Contains(text, strings.TrimSpace(strings.Split(T.PerSecond, "%s")[0])) && strings.Contains(text, "%")
@@ -809,7 +831,7 @@ func TestBrowserDisconnect(t *testing.T) {
 		b.connectByForm("demo-shop")
 		b.click(T.ConnectButton)
 		b.see(T.Done["connected"])
-		b.clickOn(`//button[@id="sync-now"]`)
+		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
 		b.wantNew("67")
 		b.open("/stores/demo-shop/contacts")
 		b.see(T.Total + " 67")

@@ -44,6 +44,17 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// errors returns the lines that tell of errors.
+func (s *syncBuffer) errors() string {
+	var lines []string
+	for line := range strings.Lines(s.String()) {
+		if strings.Contains(line, "level=ERROR") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
 func startConsole(t *testing.T, demo demoConfig) *testConsole {
 	t.Helper()
 	logged := new(syncBuffer)
@@ -126,7 +137,7 @@ func (c *testConsole) connectDemo(key string, more ...string) shopifysync.Connec
 		"shop", cfg.Domain, "api_key", cfg.ClientID, "api_secret", cfg.ClientSecret, "token", cfg.AccessToken,
 	}, more...)...)
 	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Request.URL.Path, "/stores/") {
-		c.t.Fatalf("connect: %s at %s\n%s\n%s", resp.Status, resp.Request.URL, body, c.logged)
+		c.t.Fatalf("connect: %s at %s\n%s\n%s", resp.Status, resp.Request.URL, body, c.logged.errors())
 	}
 	return shopifysync.ConnectionID(strings.TrimPrefix(resp.Request.URL.Path, "/stores/"))
 }
