@@ -50,13 +50,13 @@ func (s *Syncer) catchUp(ctx context.Context, a *access) (marked int, err error)
 		return 0, wrapped(err)
 	}
 	inner, stop := s.keepLease(ctx, lease, until)
-	err = c.run(inner, a.state.CaughtUpTo)
+	err = s.protect(inner, "catch up", func() error { return c.run(inner, a.state.CaughtUpTo) })
 	if err != nil && inner.Err() != nil {
 		err = contextError(inner)
 	}
 	stop()
 	if err == nil {
-		err = c.noteEnd(ctx)
+		err = ended(ctx, c.noteEnd(ctx))
 	}
 	s.release(ctx, lease)
 	s.settleHealth(ctx, a, err)
@@ -88,7 +88,7 @@ func (c *catchUp) run(ctx context.Context, from time.Time) error {
 	}
 	from = from.Add(-overlap)
 	cursor, visited := "", map[string]bool{"": true}
-	listings, first := 1, maxPage
+	listings, first, stalled := 1, maxPage, false
 	for {
 		page, err := c.admin.changed(ctx, from, first, cursor)
 		switch {
@@ -100,7 +100,7 @@ func (c *catchUp) run(ctx context.Context, from time.Time) error {
 			if listings++; listings > maxListings {
 				return fmt.Errorf("%w: %w", ErrIncomplete, err)
 			}
-			cursor, visited = "", map[string]bool{"": true}
+			cursor, visited, stalled = "", map[string]bool{"": true}, false
 			continue
 		case err != nil:
 			return c.admin.explainDenied(ctx, err)
@@ -112,11 +112,12 @@ func (c *catchUp) run(ctx context.Context, from time.Time) error {
 		if !page.more || ended {
 			return nil
 		}
-		if page.next == "" || visited[page.next] {
+		empty := len(page.rows) == 0
+		if page.next == "" || visited[page.next] || empty && stalled {
 			return fmt.Errorf("%w: Shopify's pages come again and do not end", ErrIncomplete)
 		}
 		visited[page.next] = true
-		cursor = page.next
+		cursor, stalled = page.next, empty
 	}
 }
 
@@ -156,10 +157,10 @@ func (c *catchUp) mark(ctx context.Context, rows []changedCustomer) (ended bool,
 	return ended, nil
 }
 
-// knows reports whether what is stored was observed after every change that
-// bears that time, which Shopify tells in whole seconds.
+// knows reports whether what is stored was certainly observed after every
+// change that bears that time, which Shopify tells in whole seconds.
 func (c *Contact) knows(changed time.Time) bool {
-	return c.Removed == RemovedRedacted || !c.Version.ObservedAt.Before(changed.Truncate(time.Second).Add(time.Second))
+	return c.Removed == RemovedRedacted || !c.Version.ObservedAt.Before(changed.Truncate(time.Second).Add(time.Second+blur))
 }
 
 func (c *catchUp) noteEnd(ctx context.Context) error {

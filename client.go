@@ -153,17 +153,28 @@ const (
 
 // validate checks what can be checked without asking Shopify.
 func (c Connection) validate() error {
+	if err := c.validateName(); err != nil {
+		return err
+	}
 	switch {
-	case c.ID == "" || len(c.ID) > 255 || strings.ContainsRune(string(c.ID), 0):
-		return fmt.Errorf("%w: its ID must be 1 to 255 bytes without NUL", ErrInvalidConnection)
-	case !c.Shop.valid():
-		return fmt.Errorf("%w: %w", ErrInvalidConnection, ErrInvalidShop)
 	case c.Credentials.AccessToken.IsZero() && (c.Credentials.ClientID == "" || c.Credentials.ClientSecret.IsZero()):
 		return fmt.Errorf("%w: it needs an access token, or a client ID and a client secret", ErrInvalidConnection)
 	case c.APIVersion != "" && !validAPIVersion(c.APIVersion):
 		return fmt.Errorf("%w: API version %q is not of the form 2024-04", ErrInvalidConnection, c.APIVersion)
 	case c.WhatsApp != nil && c.WhatsApp.AccountID == "":
 		return fmt.Errorf("%w: WhatsApp settings need an account id", ErrInvalidConnection)
+	}
+	return nil
+}
+
+// validateName checks what even a connection without credentials has, as one
+// whose contacts were kept by Disconnect.
+func (c Connection) validateName() error {
+	switch {
+	case c.ID == "" || len(c.ID) > 255 || strings.ContainsRune(string(c.ID), 0):
+		return fmt.Errorf("%w: its ID must be 1 to 255 bytes without NUL", ErrInvalidConnection)
+	case !c.Shop.valid():
+		return fmt.Errorf("%w: %w", ErrInvalidConnection, ErrInvalidShop)
 	}
 	return nil
 }

@@ -24,13 +24,18 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		return ctx, nil, wrapped(err)
 	}
 	a := &access{leave: leave}
-	if a.conn, err = s.connection(inner, id); err == nil {
-		a.state, err = s.readState(inner, id)
-	}
-	if err == nil {
-		err = a.state.usable()
+	a.conn, err = s.connection(inner, id)
+	if err == nil || errors.Is(err, ErrInvalidConnection) { // a disconnected one has no credentials
+		var telling error
+		if a.state, telling = s.readState(inner, id); telling == nil {
+			telling = a.state.usable()
+		}
+		if telling != nil {
+			err = telling
+		}
 	}
 	if err != nil {
+		err = ended(inner, err)
 		leave()
 		return ctx, nil, wrapped(err)
 	}
@@ -174,6 +179,7 @@ var refusals = []struct {
 	{ErrShopFrozen, HealthFrozen},
 	{ErrShopLocked, HealthLocked},
 	{ErrShopMoved, HealthMoved},
+	{ErrAnotherStore, HealthMoved},
 	{ErrShopNotFound, HealthNotFound},
 	{ErrProtectedData, HealthProtectedData},
 	{ErrScopeMissing, HealthScopeMissing},

@@ -27,29 +27,38 @@ type admin struct {
 	s        *Syncer
 	conn     Connection
 	client   *shopify.Client
+	token    func(ctx context.Context, rejected string) (string, error)
 	priority throttle.Priority
 	without  FieldSet
-	shopID   string    // the store's identity; empty until it is known
-	served   string    // the version that answered last
-	cost     float64   // points that the last answer said its request needs
-	began    time.Time // when the first answer was observed, by Shopify's clock
+	shopID   string        // the store's identity; empty until it is known
+	served   string        // the version that answered last
+	warned   string        // what Shopify calls deprecated in it
+	cost     float64       // points that the last answer said its request needs
+	elapsed  time.Duration // how long the last attempt took
+	began    time.Time     // when the first answer was observed, by Shopify's clock
 }
 
 // admin opens the Admin API of a connection.
 func (s *Syncer) admin(conn Connection, priority throttle.Priority) (*admin, error) {
+	return s.adminWith(conn, priority, func(ctx context.Context, rejected string) (string, error) {
+		return s.token(ctx, conn, rejected)
+	})
+}
+
+// adminWith is admin with another source of tokens.
+func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token func(ctx context.Context, rejected string) (string, error)) (*admin, error) {
 	sh := s.sharedOf(conn.ID)
-	a := &admin{s: s, conn: conn, priority: priority, without: s.without}
+	a := &admin{s: s, conn: conn, token: token, priority: priority, without: s.without}
 	cfg := shopify.Config{
 		Shop:       string(conn.Shop),
 		Version:    conn.apiVersion(),
 		HTTPClient: s.httpClient,
 		Bucket:     sh.bucket,
+		Costs:      &sh.costs,
 		Logger:     s.logger.With("connection", string(conn.ID)),
 		UserAgent:  "shopifysync",
 		Now:        s.now,
-		Token: func(ctx context.Context, rejected string) (string, error) {
-			return s.token(ctx, conn, rejected)
-		},
+		Token:      token,
 	}
 	if s.without != 0 {
 		fields := s.without.adminFields()
@@ -72,6 +81,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 		ahead := m.ObservedAt.Sub(a.s.now().Add(-m.Elapsed))
 		a.s.sharedOf(a.conn.ID).ahead.Store(&ahead)
 	}
+	a.elapsed = m.Elapsed
 	if m.Requested > 0 {
 		a.cost = m.Requested
 	}
@@ -93,6 +103,7 @@ func (a *admin) call(ctx context.Context, op string, do func(*shopify.Meta) erro
 // noteVersion keeps the version that answered, and says so when it is not the
 // one asked for, or when Shopify calls something deprecated.
 func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
+	a.warned = m.DeprecatedReason
 	served := m.ServedVersion
 	if served == "" {
 		served = a.conn.apiVersion()
@@ -101,6 +112,10 @@ func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
 		return
 	}
 	a.served = served
+	said := served + " " + m.DeprecatedReason
+	if before := a.s.sharedOf(a.conn.ID).saidVersion.Swap(&said); before != nil && *before == said {
+		return // once is enough
+	}
 	if asked := a.conn.apiVersion(); served != asked || m.DeprecatedReason != "" {
 		a.s.logger.WarnContext(ctx, "Shopify answers with another API version than asked for, or calls it deprecated",
 			"connection", string(a.conn.ID), "asked", asked, "served", served, "deprecated", m.DeprecatedReason)
@@ -504,20 +519,14 @@ func (a *admin) explainDenied(ctx context.Context, denied error) error {
 	if !errors.Is(denied, ErrScopeMissing) {
 		return denied
 	}
-	var resp *adminapi.AccessScopesResponse
-	_, err := a.call(ctx, "AccessScopes", func(m *shopify.Meta) (err error) {
-		resp, err = adminapi.AccessScopes(ctx, a.client.Call(m, a.priority))
-		return err
-	})
+	scopes, err := a.scopes(ctx)
 	if err != nil {
 		return denied
 	}
-	for _, scope := range resp.CurrentAppInstallation.AccessScopes {
-		if scope.Handle == "read_customers" || scope.Handle == "write_customers" {
-			return fmt.Errorf("%w (%w)", ErrProtectedData, denied)
-		}
+	if mayRead(scopes, scopeCustomers) {
+		return fmt.Errorf("%w (%w)", ErrProtectedData, denied)
 	}
-	return fmt.Errorf("%w (%w)", &MissingScopesError{Missing: []string{"read_customers"}}, denied)
+	return fmt.Errorf("%w (%w)", &MissingScopesError{Missing: []string{scopeCustomers}}, denied)
 }
 
 // A bulkOperation is what the run needs to know of one.

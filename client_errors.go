@@ -30,6 +30,8 @@ var (
 	ErrShopNotFound = errors.New("no Shopify store has this name: check the spelling of {store_name}.myshopify.com in the Shopify admin under Settings, Domains")
 	// ErrAnotherStore: the connection belongs to another store (shop.id) than the one that answers.
 	ErrAnotherStore = errors.New("this connection belongs to another Shopify store: connect a new store under a connection of its own")
+	// ErrShopTaken: another connection is of the same store, and [WithOneConnectionPerShop] forbids that.
+	ErrShopTaken = errors.New("this Shopify store is connected already under another connection: disconnect that one first, or go on with it")
 	// ErrShopMoved: the store answers under another name, or another store does.
 	ErrShopMoved = errors.New("this store now answers under another myshopify.com name: edit the connection to the new name")
 	// ErrUninstalled: Shopify refused the token after it said that the app was uninstalled.

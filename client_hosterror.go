@@ -66,10 +66,21 @@ func storeError(doing string, err error) error {
 // contextError is why ctx, which has ended, did.
 func contextError(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if errors.Is(cause, ErrLeaseLost) {
+	switch {
+	case errors.Is(cause, ErrLeaseLost):
 		return ErrLeaseLost
+	case cause == ErrNotConnected: // of our own gate
+		return ErrNotConnected
 	}
 	return &hostError{doing: "cancelled", err: errors.Join(ctx.Err(), cause)}
+}
+
+// ended returns err, or why ctx has ended, which says more than what it broke.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	return err
 }
 
 // protect turns a panic of the host's code into an error: on a goroutine of

@@ -29,6 +29,11 @@ func (s *Syncer) token(ctx context.Context, conn Connection, rejected string) (s
 			conn = latest
 		}
 	}
+	return s.tokenOf(ctx, conn, rejected, &s.sharedOf(conn.ID).tokens)
+}
+
+// tokenOf is token with exactly the connection given, and with a cache.
+func (s *Syncer) tokenOf(ctx context.Context, conn Connection, rejected string, cache *tokens) (string, error) {
 	if s.tokens != nil {
 		t, err := s.tokens.Token(ctx, TokenParams{Connection: conn.ID, Shop: conn.Shop, Rejected: NewSecret(rejected)})
 		return t.Value.Reveal(), err
@@ -36,7 +41,17 @@ func (s *Syncer) token(ctx context.Context, conn Connection, rejected string) (s
 	if !conn.Credentials.AccessToken.IsZero() {
 		return conn.Credentials.AccessToken.Reveal(), nil
 	}
-	return s.sharedOf(conn.ID).tokens.cache(s, conn).Get(ctx, rejected)
+	return cache.cache(s, conn).Get(ctx, rejected)
+}
+
+// adopt takes over what another cache holds; an empty one makes it forget.
+func (t *tokens) adopt(o *tokens) {
+	o.mu.Lock()
+	key, shop, client := o.key, o.shop, o.client
+	o.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.key, t.shop, t.client = key, shop, client
 }
 
 // cache returns the cache for the connection's present credentials.

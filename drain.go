@@ -1,8 +1,11 @@
 package shopifysync
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/shopify"
@@ -39,8 +42,8 @@ func (m Mark) saysGone() bool { return m.MergedInto != 0 || m.Reason == topicDel
 
 // Drain fetches the customers whose marks are due, stores them, removes those
 // that Shopify confirms to be gone, and clears the marks. It goes on until no
-// mark is due. A backlog of more than a minute's worth of Shopify's budget is
-// read by a full run instead.
+// mark is due. If more are due than a minute of Shopify's budget is enough for,
+// a full run comes first, whose report it returns.
 //
 // The report's Seen counts customers as often as they were fetched. Failed
 // ones, and those whom Shopify does not show as new as their webhook said, keep
@@ -62,7 +65,14 @@ func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
 		return report, err
 	}
 	full, err := s.sync(ctx, a, SyncParams{Connection: id})
-	if errors.Is(err, ErrSyncInProgress) { // it cannot have seen these marks
+	switch {
+	case err == nil, errors.Is(err, ErrIncomplete), errors.Is(err, ErrMassRemoval):
+		// What the run could not answer must not wait for its cause to go away.
+		if _, restErr := s.drain(ctx, a, drainParams{anyBacklog: true}); err == nil {
+			err = restErr
+		}
+		return full, err
+	case errors.Is(err, ErrSyncInProgress): // it may have begun before these marks
 		return s.drain(ctx, a, drainParams{anyBacklog: true})
 	}
 	return full, err
@@ -70,9 +80,12 @@ func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
 
 // drainParams are what the callers of a drain differ in.
 type drainParams struct {
-	anyBacklog bool          // drain it, however long that takes
-	failedOnly bool          // only marks that failed before, due or not
-	slice      time.Duration // stop after so long; 0: when nothing is due
+	anyBacklog bool // drain it, however long that takes
+	failedOnly bool // only marks that failed before, due or not
+	// slice is for who comes again: go through the marks once, and stop after
+	// so long. 0: go on until none is due.
+	slice time.Duration
+	wait  time.Duration // for another drain to end
 }
 
 // errBacklog: there is more to fetch than a full run would cost.
@@ -81,25 +94,27 @@ var errBacklog = errors.New("there are so many marks that a full run is cheaper"
 // drain is Drain for a call that is let in. It returns [errBacklog] instead of
 // draining a long backlog.
 func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, error) {
-	if err := a.paused(s.now()); err != nil {
+	if err := a.paused(s.now()); err != nil && !p.failedOnly { // for those somebody waits
 		return nil, wrapped(err)
 	}
-	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}, params: p, began: s.now(), size: firstLookup}
+	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}, params: p, began: time.Now()}
+	d.lookups = &s.sharedOf(a.conn.ID).lookups
 	d.report = Report{Connection: a.conn.ID, StartedAt: s.millis()}
-	if due, err := d.due(ctx, 0); err != nil || len(due.Marks) == 0 {
-		return d.end(), wrapped(err)
+	if due, err := d.due(ctx, 0, 1); err != nil || len(due.Marks) == 0 {
+		d.report.Complete = err == nil
+		return d.end(), wrapped(ended(ctx, err))
 	}
 	var err error
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
 		return nil, err
 	}
 	d.admin.shopID = a.state.ShopID
-	lease, until, err := s.acquire(ctx, a.conn.ID, LeaseDrain, 0)
+	lease, until, err := s.acquire(ctx, a.conn.ID, LeaseDrain, p.wait)
 	if err != nil {
 		return nil, wrapped(err)
 	}
 	inner, stop := s.keepLease(ctx, lease, until)
-	err = d.run(inner)
+	err = s.protect(inner, "drain", func() error { return d.run(inner) })
 	if err != nil && inner.Err() != nil {
 		err = contextError(inner)
 	}
@@ -118,12 +133,12 @@ func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, 
 // A drain is one call of Drain.
 type drain struct {
 	writer
-	admin  *admin
-	params drainParams
-	report Report
-	began  time.Time
-	size   int  // how many ids to ask for at once
-	asked  bool // Shopify answered, or refused to
+	admin   *admin
+	params  drainParams
+	report  Report
+	began   time.Time
+	lookups *lookupSize
+	asked   bool // Shopify answered, or refused to
 }
 
 func (d *drain) end() *Report {
@@ -135,8 +150,8 @@ func (d *drain) end() *Report {
 }
 
 // due returns marks that are due, after the customer given.
-func (d *drain) due(ctx context.Context, after CustomerID) (MarksResult, error) {
-	p := MarksParams{Connection: d.conn.ID, DueBy: d.s.millis(), After: after, Limit: d.size}
+func (d *drain) due(ctx context.Context, after CustomerID, limit int) (MarksResult, error) {
+	p := MarksParams{Connection: d.conn.ID, DueBy: d.s.millis(), After: after, Limit: limit}
 	if d.params.failedOnly {
 		p.DueBy = time.Time{}
 	}
@@ -156,7 +171,7 @@ func (d *drain) run(ctx context.Context) error {
 	}
 	for {
 		handled, err := d.pass(ctx)
-		if err != nil || handled == 0 || d.params.failedOnly || d.over() {
+		if err != nil || handled == 0 || d.params.failedOnly || d.params.slice > 0 {
 			d.report.Complete = err == nil && !d.over()
 			return err
 		}
@@ -168,57 +183,68 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 func (d *drain) over() bool {
-	return d.params.slice > 0 && d.s.now().Sub(d.began) >= d.params.slice
+	return d.params.slice > 0 && time.Since(d.began) >= d.params.slice
 }
 
 // pass goes through the due marks once.
 func (d *drain) pass(ctx context.Context) (handled int, err error) {
 	var after CustomerID
 	for !d.over() {
-		page, err := d.due(ctx, after)
+		size, cost := d.lookups.get()
+		page, err := d.due(ctx, after, size)
 		if err != nil {
 			return handled, err
 		}
 		if len(page.Marks) == 0 {
 			break
 		}
-		if !d.params.anyBacklog && !d.params.failedOnly && page.Open > d.minuteOfBudget() {
-			return handled, errBacklog
+		if budget := d.minuteOfBudget(size, cost); len(page.Marks) == size && page.Open > budget {
+			if long, err := d.moreDueThan(ctx, budget); long || err != nil {
+				return handled, cmp.Or(err, errBacklog)
+			}
 		}
-		after = page.Marks[len(page.Marks)-1].CustomerID
 		marks := page.Marks
 		if d.params.failedOnly {
 			marks = onlyFailed(marks)
 		}
-		if len(marks) == 0 {
-			continue
-		}
-		started := time.Now()
-		err = d.answer(ctx, marks)
-		if isKind(err, shopify.MaxCost) && d.size > 1 {
-			d.size = (d.size + 1) / 2
-			after = page.Marks[0].CustomerID - 1
-			continue
-		}
-		if err != nil {
-			return handled, err
+		if len(marks) > 0 {
+			err := d.answer(ctx, marks)
+			if isKind(err, shopify.MaxCost) && d.lookups.tooMany(len(marks)) {
+				continue
+			}
+			if err != nil {
+				return handled, err
+			}
+			d.lookups.answered(len(marks), d.admin.cost)
 		}
 		handled += len(marks)
-		if time.Since(started) < time.Second*10 {
-			d.size = min(2*d.size, maxPage)
-		}
+		after = page.Marks[len(page.Marks)-1].CustomerID
 	}
 	return handled, nil
 }
 
 // minuteOfBudget is how many marks a minute's points are enough for.
-func (d *drain) minuteOfBudget() int64 {
-	cost := d.admin.cost
-	if cost <= 0 {
-		return int64(maxIDs) * maxPage // not known before the first answer
+func (d *drain) minuteOfBudget(size int, cost float64) int64 {
+	if d.params.anyBacklog || d.params.failedOnly || cost <= 0 { // not known before the first answer
+		return math.MaxInt64
 	}
 	requests := d.s.sharedOf(d.conn.ID).bucket.RestoreRate() * 60 / cost
-	return max(minBacklog, int64(requests)*int64(d.size))
+	return max(minBacklog, int64(requests)*int64(size))
+}
+
+// moreDueThan reports whether more marks than that are due. Those put off after
+// a failure are open, too, but cost nothing now.
+func (d *drain) moreDueThan(ctx context.Context, most int64) (bool, error) {
+	var after CustomerID
+	for n := int64(0); n <= most; {
+		page, err := d.due(ctx, after, maxIDs)
+		if err != nil || len(page.Marks) == 0 {
+			return false, err
+		}
+		n += int64(len(page.Marks))
+		after = page.Marks[len(page.Marks)-1].CustomerID
+	}
+	return true, nil
 }
 
 func onlyFailed(marks []Mark) []Mark {
@@ -267,7 +293,9 @@ type fates struct {
 
 // fetchMarked fetches the customers of marks, at most maxPage, stores or
 // removes them, and clears the marks or puts them off. The marks must have been
-// read before.
+// read before. Within a process one call at a time does so for a connection,
+// among processes the one that holds the lease: of two looks at a customer the
+// later one must bear the later date.
 func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fates, tally, error) {
 	f := fates{cleared: make(map[CustomerID]bool, len(marks))}
 	var t tally
@@ -276,9 +304,23 @@ func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fat
 	for i, m := range marks {
 		ids[i], w.marks[m.CustomerID] = m.CustomerID, m
 	}
+	answering := &w.s.sharedOf(w.conn.ID).answering
+	if err := answering.begin(ctx); err != nil {
+		return f, t, err
+	}
+	defer answering.end()
 	found, gone, at, err := adm.byID(ctx, ids)
 	if err != nil {
 		return f, t, err
+	}
+	if len(found)+len(gone) == 0 { // is that about these customers, or about all?
+		if _, err := adm.page(ctx, 1, ""); err != nil {
+			return f, t, adm.explainDenied(ctx, err)
+		}
+	}
+	at = answering.date(at, adm.elapsed)
+	for i := range found {
+		found[i].version.ObservedAt = at
 	}
 	t.seen = int64(len(found))
 	if err := w.write(ctx, found, false, &t); err != nil {
@@ -287,6 +329,9 @@ func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fat
 	late := make(map[CustomerID]string, len(marks)) // why each mark stays
 	for _, m := range marks {
 		late[m.CustomerID] = reasonRefused
+		if m.saysGone() {
+			late[m.CustomerID] = m.Reason
+		}
 	}
 	for _, o := range found {
 		late[o.customer.ID] = w.marks[o.customer.ID].Reason
@@ -304,16 +349,20 @@ func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fat
 			settle(m)
 		}
 	}
-	var confirmed []CustomerID
-	for _, id := range gone {
-		if m := w.marks[id]; !m.mayAppear(at) {
-			confirmed = append(confirmed, id)
-			settle(m)
-		}
-	}
+	confirmed := slices.DeleteFunc(gone, func(id CustomerID) bool {
+		m := w.marks[id]
+		return m.mayAppear(at)
+	})
 	if len(confirmed) > 0 {
-		if t.removed, err = w.addGone(ctx, confirmed, at, t.removed); err != nil {
+		removed, stale, err := w.removeGone(ctx, confirmed, at)
+		if err != nil {
 			return f, t, err
+		}
+		t.removed = addCounts(t.removed, removed)
+		for _, id := range confirmed {
+			if !stale[id] {
+				settle(w.marks[id])
+			}
 		}
 	}
 	for _, failure := range t.failures {
@@ -341,11 +390,6 @@ func (m Mark) mayAppear(at time.Time) bool {
 		return true
 	}
 	return m.Attempts < soonRetries && at.Sub(m.Floor) < creation
-}
-
-func (w *writer) addGone(ctx context.Context, gone []CustomerID, at time.Time, to map[RemovalReason]int64) (map[RemovalReason]int64, error) {
-	removed, err := w.removeGone(ctx, gone, at)
-	return addCounts(to, removed), err
 }
 
 // postpone puts off the marks that stay, each for its own reason.

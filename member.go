@@ -360,7 +360,8 @@ func (w *writer) readThrough(ctx context.Context, adm *admin, id CustomerID) (Co
 
 const errNotShown = Reason("Shopify refused to show the customer, and did not say that there is none: try again later")
 
-// take stores a customer who was looked up, and answers the mark.
+// take stores a customer who was looked up. The mark, if there is one, stays for
+// a drain: only looks that follow each other may answer marks.
 func (w *writer) take(ctx context.Context, found []observed) error {
 	var t tally
 	if err := w.write(ctx, found, false, &t); err != nil {
@@ -371,11 +372,6 @@ func (w *writer) take(ctx context.Context, found []observed) error {
 			return err
 		}
 		return fmt.Errorf("the member could not be stored: %w", Reason(t.failures[0].Reason))
-	}
-	for _, m := range t.settled {
-		if !m.saysGone() { // that one is for a drain to find out
-			return w.clearMarks(ctx, []Mark{m})
-		}
 	}
 	return nil
 }
@@ -395,11 +391,6 @@ func (w *writer) lose(ctx context.Context, id CustomerID, at time.Time) error {
 		}
 		return nil
 	}
-	if _, err := w.removeGone(ctx, []CustomerID{id}, at); err != nil {
-		return err
-	}
-	if mark.saysGone() {
-		return w.clearMarks(ctx, []Mark{mark})
-	}
-	return nil
+	_, _, err = w.removeGone(ctx, []CustomerID{id}, at)
+	return err
 }

@@ -32,6 +32,7 @@ type options struct {
 	webhookURL     string // with {connection}; empty: no subscriptions
 	webhooksAtOnce int
 	privacy        PrivacyHandler
+	onePerShop     bool
 	marked         func(context.Context, ConnectionID)
 
 	catchUpEvery   time.Duration
@@ -313,7 +314,8 @@ func WithLeaseTTL(d time.Duration) Option {
 func WithWebhookURL(template string) Option {
 	return func(o *options) error {
 		u, err := url.Parse(strings.ReplaceAll(template, connectionPlaceholder, "c"))
-		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
+		path, _, _ := strings.Cut(template, "?")
+		if err != nil || u.Scheme != "https" || !strings.Contains(path, connectionPlaceholder) || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
 			strings.Count(template, connectionPlaceholder) != 1 || strings.Contains(u.Host, "{") {
 			return errors.New("WithWebhookURL: wanted is an https address with {connection} in its path, once")
 		}
@@ -333,6 +335,18 @@ func WithWebhooksAtOnce(n int) Option {
 			return fmt.Errorf("WithWebhooksAtOnce: %d is not within 1 to 10,000", n)
 		}
 		o.webhooksAtOnce = n
+		return nil
+	}
+}
+
+// WithOneConnectionPerShop has Connect refuse a store that another connection
+// is of, with [ErrShopTaken]; by default two tenants may connect one store. It
+// looks at the other connections of the shop's name and, where known, at the
+// identity of their store. Two Connects at the same moment may both pass: where
+// that matters, the host keeps its own unique key.
+func WithOneConnectionPerShop() Option {
+	return func(o *options) error {
+		o.onePerShop = true
 		return nil
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/omnichat/shopifysync/internal/shopify"
 	"github.com/omnichat/shopifysync/internal/throttle"
 )
 
@@ -22,20 +23,23 @@ type Syncer struct {
 	conns    Connections
 	options
 
-	mu     sync.Mutex
-	shared map[ConnectionID]*shared
-	noted  map[ConnectionID]struct{} // see noteMarked
+	mu      sync.Mutex
+	shared  map[ConnectionID]*shared
+	noted   map[ConnectionID]struct{} // see noteMarked
+	changed map[ConnectionID]struct{} // see noteChanged
 
-	wake   chan struct{} // holds one if connections were noted as marked
-	slots  chan struct{} // one for each webhook being dealt with
-	large  chan struct{} // one for each long body being read
-	nobody Secret        // signs nothing
+	serving atomic.Bool   // Serve is at work
+	wake    chan struct{} // holds one if connections were noted
+	slots   chan struct{} // one for each webhook being dealt with
+	large   chan struct{} // one for each long body being read
+	nobody  Secret        // signs nothing
 }
 
 // shared is what calls for one connection share: Shopify's budget, tokens, and
 // the gate that Disconnect shuts.
 type shared struct {
 	bucket *throttle.Bucket
+	costs  shopify.Costs
 	tokens tokens
 	gate   gate
 	// deliveries are webhooks that wait to be put into one call.
@@ -44,8 +48,14 @@ type shared struct {
 	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
 	// more.
-	ahead   atomic.Pointer[time.Duration]
-	members members
+	ahead atomic.Pointer[time.Duration]
+	// lookups is how many customers to ask for by id at once.
+	lookups lookupSize
+	// answering lets one call at a time answer marks; see fetchMarked.
+	answering answering
+	members   members
+	// saidVersion is the version, and its deprecation, that was logged last.
+	saidVersion atomic.Pointer[string]
 }
 
 // New returns a Syncer that writes to contacts and looks connections up in
@@ -78,17 +88,30 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 	}
 	return &Syncer{
 		contacts: contacts, conns: conns, options: o,
-		shared: make(map[ConnectionID]*shared),
-		noted:  make(map[ConnectionID]struct{}),
-		wake:   make(chan struct{}, 1),
-		slots:  make(chan struct{}, o.webhooksAtOnce),
-		large:  make(chan struct{}, largeWebhooks),
-		nobody: NewSecret(rand.Text() + rand.Text()),
+		shared:  make(map[ConnectionID]*shared),
+		noted:   make(map[ConnectionID]struct{}),
+		changed: make(map[ConnectionID]struct{}),
+		wake:    make(chan struct{}, 1),
+		slots:   make(chan struct{}, o.webhooksAtOnce),
+		large:   make(chan struct{}, largeWebhooks),
+		nobody:  NewSecret(rand.Text() + rand.Text()),
 	}, nil
 }
 
 // connection looks a connection up and checks it.
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
+	c, err := s.lookUpConnection(ctx, id)
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return c, nil
+}
+
+// lookUpConnection is connection for one that need not have credentials any more.
+func (s *Syncer) lookUpConnection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.conns.Connection(ctx, id)
 	if err != nil {
 		return Connection{}, &hostError{doing: "look up the connection", err: err}
@@ -96,7 +119,7 @@ func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, e
 	if c.ID != id {
 		return Connection{}, fmt.Errorf("%w: the lookup returned another connection than the one asked for", ErrInvalidConnection)
 	}
-	if err := c.validate(); err != nil {
+	if err := c.validateName(); err != nil {
 		return Connection{}, err
 	}
 	return c, nil
@@ -107,7 +130,7 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 	defer s.mu.Unlock()
 	sh := s.shared[id]
 	if sh == nil {
-		sh = &shared{bucket: throttle.New()}
+		sh = &shared{bucket: throttle.New(), answering: newAnswering()}
 		s.shared[id] = sh
 	}
 	return sh

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -50,11 +51,12 @@ func (m *connectionMap) ConnectionsByShop(ctx context.Context, shop Shop) ([]Con
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var found []Connection
-	for _, id := range slices.Sorted(maps.Keys(m.byID)) {
-		if c := m.byID[id]; c.Shop == shop {
+	for _, c := range m.byID {
+		if c.Shop == shop {
 			found = append(found, cloneConnection(c))
 		}
 	}
+	slices.SortFunc(found, func(a, b Connection) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return found, nil
 }
 

@@ -46,6 +46,12 @@ type SyncParams struct {
 	// [ErrSyncInProgress] is returned; 0: not at all. A killed process's lease
 	// takes [WithLeaseTTL] to expire.
 	Wait time.Duration
+	// FailedOnly reads no store, but fetches once more the customers whose marks
+	// were tried before, due or not: those that failed, and those whom Shopify
+	// did not show as new as their webhook said. It is a [Syncer.Drain] and
+	// holds its lease; the report has no RunID. OnProgress and MaxRemovedShare
+	// do not matter, and it cannot be a DryRun.
+	FailedOnly bool
 }
 
 // Sync reads the whole store into the contact store: a full run. It resumes a
@@ -61,11 +67,17 @@ func (s *Syncer) Sync(ctx context.Context, p SyncParams) (*Report, error) {
 	if !(p.MaxRemovedShare >= 0 && p.MaxRemovedShare <= 1) { // NaN is neither
 		return nil, errors.New("shopifysync: MaxRemovedShare must be 0 to 1")
 	}
+	if p.FailedOnly && p.DryRun {
+		return nil, errors.New("shopifysync: FailedOnly cannot be a DryRun: it is a drain, which writes")
+	}
 	ctx, a, err := s.open(ctx, p.Connection)
 	if err != nil {
 		return nil, err
 	}
 	defer a.leave()
+	if p.FailedOnly {
+		return s.drain(ctx, a, drainParams{failedOnly: true, slice: p.Budget, wait: p.Wait})
+	}
 	return s.sync(ctx, a, p)
 }
 
@@ -220,10 +232,17 @@ func (r *run) steps(ctx context.Context) error {
 	if ctx.Err() != nil { // a writer's error says more than what it broke
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		if flushErr := r.pipe.flush(); flushErr != nil {
-			return flushErr
-		}
+	if flushErr := r.pipe.flush(); flushErr != nil {
+		return flushErr
+	}
+	// What was read is true, whether or not everything was.
+	r.pipe.snapshot()
+	if clearErr := r.clearMarks(ctx, r.pipe.settled); clearErr != nil {
+		return clearErr
+	}
+	if err == nil {
+		r.record.Report.Complete = true
+		r.meter.phase(PhaseDone)
 	}
 	return err
 }
@@ -239,9 +258,11 @@ func (r *run) phases(ctx context.Context) error {
 	if _, err := r.admin.checkShop(ctx); err != nil {
 		return err
 	}
-	r.since = r.admin.began
 	if r.at.Began.IsZero() {
 		r.at.Began = r.admin.began
+	}
+	if err := r.letMarksAge(ctx); err != nil {
+		return err
 	}
 	if err := r.read(ctx); err != nil {
 		return err
@@ -258,13 +279,24 @@ func (r *run) phases(ctx context.Context) error {
 	if err := r.sweep(ctx, gone); err != nil {
 		return err
 	}
-	r.pipe.snapshot()
-	if err := r.clearMarks(ctx, r.pipe.settled); err != nil {
-		return err
-	}
-	r.record.Report.Complete = true
-	r.meter.phase(PhaseDone)
 	return nil
+}
+
+// marksAge is how long a run with open marks waits before it reads. Marks tell
+// of changes before they were read. A drain that had not seen those may still
+// be about to store what it fetched, with a date up to blur too late; what the
+// run reads must bear a later one, although its own dates are up to blur too
+// early and a bulk operation's has whole seconds.
+const marksAge = 2*blur + time.Second
+
+// letMarksAge sets from when on what the run reads answers the open marks, and
+// waits until then. Of a run that is resumed the bulk file is older in any case.
+func (r *run) letMarksAge(ctx context.Context) error {
+	r.since = latest(r.admin.began, r.admin.elapsed).Add(blur)
+	if len(r.marks) == 0 || r.at.Bulk != "" {
+		return nil
+	}
+	return sleep(ctx, marksAge)
 }
 
 // finish saves the run's end and gives its lease back.
@@ -419,8 +451,28 @@ func (w *writer) clearMarks(ctx context.Context, marks []Mark) error {
 }
 
 // acquire takes a lease, waiting for it that long. It is held until the time
-// returned, at least.
+// returned, at least. If the connection was disconnected meanwhile, perhaps by
+// another process, the error is [ErrNotConnected].
 func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, wait time.Duration) (Lease, time.Time, error) {
+	lease, until, err := s.takeLease(ctx, id, kind, wait)
+	if err != nil && !errors.Is(err, ErrSyncInProgress) {
+		return lease, until, err
+	}
+	st, stateErr := s.readState(ctx, id)
+	switch {
+	case stateErr == nil && st.Disconnected == nil:
+		return lease, until, err
+	case stateErr == nil:
+		stateErr = ErrNotConnected
+	}
+	if err == nil {
+		s.release(ctx, lease)
+	}
+	return Lease{}, time.Time{}, ended(ctx, stateErr)
+}
+
+// takeLease is acquire for whatever the connection's state is.
+func (s *Syncer) takeLease(ctx context.Context, id ConnectionID, kind LeaseKind, wait time.Duration) (Lease, time.Time, error) {
 	host, _ := os.Hostname()
 	owner := fmt.Sprintf("%s:%d", host, os.Getpid())
 	deadline := time.Now().Add(wait)
@@ -446,7 +498,17 @@ func (s *Syncer) acquire(ctx context.Context, id ConnectionID, kind LeaseKind, w
 // keepLease renews the lease, which is held until then, until stop is called.
 // The context that it returns ends with the lease, so that no store call
 // outlives it, whatever becomes of the renewals.
+//
+// It also ends, with [ErrNotConnected] as its cause, at the renewal that finds
+// the connection disconnected: perhaps by another process, which waits for the
+// lease.
 func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (context.Context, func()) {
+	return s.holdLease(ctx, lease, until, func(st *ConnectionState) bool { return st.Disconnected != nil })
+}
+
+// holdLease is keepLease with another view of when the connection is
+// disconnected; nil: it does not matter.
+func (s *Syncer) holdLease(ctx context.Context, lease Lease, until time.Time, disconnected func(*ConnectionState) bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	expiry := time.AfterFunc(time.Until(until), func() { cancel(ErrLeaseLost) })
 	done := make(chan struct{})
@@ -458,6 +520,9 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 			switch {
 			case err == nil:
 				expiry.Reset(time.Until(asked.Add(s.leaseTTL)))
+				if disconnected != nil && s.stateIs(ctx, lease.Connection, disconnected) {
+					cancel(ErrNotConnected)
+				}
 				continue
 			case errors.Is(err, ErrLeaseLost):
 				cancel(ErrLeaseLost)
@@ -470,6 +535,20 @@ func (s *Syncer) keepLease(ctx context.Context, lease Lease, until time.Time) (c
 		cancel(nil)
 		<-done
 	}
+}
+
+// stateIs reports what is says of a connection's state; false if that cannot be
+// read.
+func (s *Syncer) stateIs(ctx context.Context, id ConnectionID, is func(*ConnectionState) bool) bool {
+	var st ConnectionState
+	err := s.protect(ctx, "store: read the connection's state", func() (err error) {
+		st, err = s.readState(ctx, id)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		s.logger.WarnContext(ctx, "the connection's state was not read", "connection", string(id), "error", err)
+	}
+	return err == nil && is(&st)
 }
 
 func (s *Syncer) renew(ctx context.Context, lease Lease) error {

@@ -3,6 +3,7 @@ package shopifysync
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/shopify"
@@ -49,18 +50,19 @@ func (r *run) prove(ctx context.Context) ([]lookup, error) {
 	limit := max(alwaysRemovable, int(share*float64(contacts)))
 	var confirmed []lookup
 	var gone, missed int
-	for size := firstLookup; len(unseen) > 0; {
+	lookups := &r.s.sharedOf(r.conn.ID).lookups
+	for len(unseen) > 0 {
+		size, _ := lookups.get()
 		ids := unseen[:min(size, len(unseen))]
 		found, lost, at, err := r.admin.byID(ctx, ids)
-		if isKind(err, shopify.MaxCost) && size > 1 {
-			size = (size + 1) / 2
+		if isKind(err, shopify.MaxCost) && lookups.tooMany(len(ids)) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		lookups.answered(len(ids), r.admin.cost)
 		unseen = unseen[len(ids):]
-		size = min(2*size, maxPage)
 		if gone += len(lost); gone > limit {
 			return nil, fmt.Errorf("%w: at least %d of %d contacts", ErrMassRemoval, gone, contacts)
 		}
@@ -161,14 +163,14 @@ func (r *run) sweep(ctx context.Context, confirmed []lookup) error {
 			r.addRemoved(countRemoved(RemovedDeleted, int64(len(l.gone))))
 			continue
 		}
-		removed, err := r.removeGone(ctx, l.gone, l.at)
+		removed, stale, err := r.removeGone(ctx, l.gone, l.at)
 		if err != nil {
 			return err
 		}
 		r.addRemoved(removed)
 		var settled []Mark
 		for _, id := range l.gone {
-			if m, marked := r.marks[id]; marked {
+			if m, marked := r.marks[id]; marked && !stale[id] {
 				settled = append(settled, m)
 			}
 		}
@@ -188,11 +190,13 @@ func (r *run) addRemoved(n map[RemovalReason]int64) {
 // gone already costs no write, nor does who was never here, unless Shopify said
 // of itself that the customer was deleted: an export begun before may still
 // hold that one.
-func (w *writer) removeGone(ctx context.Context, gone []CustomerID, at time.Time) (map[RemovalReason]int64, error) {
+//
+// stale are those who stay, because they were observed later.
+func (w *writer) removeGone(ctx context.Context, gone []CustomerID, at time.Time) (removed map[RemovalReason]int64, stale map[CustomerID]bool, err error) {
 	at = at.UTC().Truncate(time.Millisecond)
 	stored, err := w.stored(ctx, gone)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	deleted := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedDeleted, ObservedAt: at}
 	merged := RemoveContactsParams{Connection: w.conn.ID, Reason: RemovedMerged, ObservedAt: at}
@@ -207,16 +211,14 @@ func (w *writer) removeGone(ctx context.Context, gone []CustomerID, at time.Time
 			merged.Removals = append(merged.Removals, Removal{CustomerID: id, MergedInto: m.MergedInto})
 		}
 	}
-	var removed map[RemovalReason]int64
+	stale = make(map[CustomerID]bool)
 	for _, p := range []RemoveContactsParams{deleted, merged} {
-		if len(p.Removals) == 0 {
-			continue
-		}
-		got, err := w.s.contacts.RemoveContacts(ctx, p)
+		n, stay, err := w.removeContacts(ctx, p)
 		if err != nil {
-			return removed, storeError("remove contacts", err)
+			return removed, stale, err
 		}
-		removed = addCounts(removed, countRemoved(p.Reason, got.Removed))
+		removed = addCounts(removed, n)
+		maps.Copy(stale, stay)
 	}
-	return removed, nil
+	return removed, stale, nil
 }

@@ -31,6 +31,7 @@ type world struct {
 	conn   shopifysync.Connection
 	store  *shopifysync.MemoryStore
 	log    *logBuffer
+	client *http.Client // nil: the server's own
 }
 
 // A logBuffer is what all Syncers of a world log to.
@@ -82,8 +83,12 @@ func (w *world) syncer(opts ...shopifysync.Option) *shopifysync.Syncer {
 
 func (w *world) syncerOn(contacts shopifysync.ContactStore, opts ...shopifysync.Option) *shopifysync.Syncer {
 	w.t.Helper()
+	client := w.client
+	if client == nil {
+		client = w.server.Client()
+	}
 	opts = append([]shopifysync.Option{
-		shopifysync.WithHTTPClient(w.server.Client()),
+		shopifysync.WithHTTPClient(client),
 		shopifysync.WithStateStore(w.store),
 		shopifysync.WithLogger(slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}, opts...)

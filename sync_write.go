@@ -19,8 +19,7 @@ type writer struct {
 	// marks are open marks that the customers may have, as they were before
 	// Shopify was asked. It is only read.
 	marks map[CustomerID]Mark
-	// since is when Shopify was first asked after the marks were read, by its
-	// own clock: an older observation settles none.
+	// since: an observation dated earlier, by Shopify's clock, settles no mark.
 	since time.Time
 }
 
@@ -72,6 +71,7 @@ type written struct {
 	covered bool
 	leave   []observed // skipped by the mapper
 	redact  []observed // a consent state says REDACTED
+	doubted []Contact  // marked, and not stored for something newer that is
 }
 
 func (w *written) fail(id CustomerID, reason string) {
@@ -79,7 +79,8 @@ func (w *written) fail(id CustomerID, reason string) {
 }
 
 // settle notes that the customer's mark, if there is one, has been answered by
-// an observation that is neither older than the mark nor than its floor.
+// an observation that is neither older than the mark nor than its floor, and
+// that is what is stored now.
 func (w *written) settle(id CustomerID, v Version) {
 	m, marked := w.w.marks[id]
 	if marked && !v.UpdatedAt.Before(m.Floor) && !v.ObservedAt.Before(w.w.since) {
@@ -104,7 +105,6 @@ func (w *written) leftOut(o observed, reason string) {
 		w.skipped = make(map[string]int64)
 	}
 	w.skipped[reason]++
-	w.settle(o.customer.ID, o.version)
 }
 
 // outcome counts what became of a contact.
@@ -120,6 +120,10 @@ func (w *written) outcome(c Contact, o Outcome, reason string) {
 		w.unchanged++
 	case Stale:
 		w.stale++
+		if _, marked := w.w.marks[c.CustomerID]; marked {
+			w.doubted = append(w.doubted, c)
+		}
+		return
 	default:
 		w.fail(c.CustomerID, "refused by the contact store: "+reason)
 		return
@@ -230,7 +234,39 @@ func (w *writer) store(ctx context.Context, contacts []Contact, out *written) er
 	if err := w.remove(ctx, out.leave, RemovedSkipped, out); err != nil {
 		return err
 	}
-	return w.erase(ctx, out)
+	if err := w.erase(ctx, out); err != nil {
+		return err
+	}
+	return w.resolve(ctx, out)
+}
+
+// resolve settles marks whose observation was not stored, if what is stored
+// shows that this does not matter. With the same time of change it may: two
+// looks within one second can bear the wrong order, and tags do not move the
+// time of change. Those marks stay, and the next look is later for certain.
+func (w *writer) resolve(ctx context.Context, out *written) error {
+	if len(out.doubted) == 0 {
+		return nil
+	}
+	ids := make([]CustomerID, len(out.doubted))
+	for i, c := range out.doubted {
+		ids[i] = c.CustomerID
+	}
+	stored, err := w.stored(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, c := range out.doubted {
+		old := stored[c.CustomerID]
+		switch {
+		case old == nil:
+		case old.Removed == RemovedRedacted: // for ever
+			out.settled = append(out.settled, w.marks[c.CustomerID])
+		case old.Removed == "" && old.Version.UpdatedAt.After(c.Version.UpdatedAt):
+			out.settle(c.CustomerID, Version{UpdatedAt: old.Version.UpdatedAt, ObservedAt: c.Version.ObservedAt})
+		}
+	}
+	return nil
 }
 
 // maxPoison is how many records in a row may be refused by errors before the
@@ -305,15 +341,41 @@ func (w *writer) remove(ctx context.Context, records []observed, reason RemovalR
 			p.Removals = append(p.Removals, Removal{CustomerID: id})
 		}
 	}
+	removed, stale, err := w.removeContacts(ctx, p)
+	if err != nil {
+		return err
+	}
+	out.removed = addCounts(out.removed, removed)
+	for _, o := range records {
+		if !stale[o.customer.ID] {
+			out.settle(o.customer.ID, o.version)
+		}
+	}
+	return nil
+}
+
+// removeContacts makes tombstones. stale are those who stay, because they were
+// observed later.
+func (w *writer) removeContacts(ctx context.Context, p RemoveContactsParams) (removed map[RemovalReason]int64, stale map[CustomerID]bool, err error) {
 	if len(p.Removals) == 0 {
-		return nil
+		return nil, nil, nil
 	}
 	got, err := w.s.contacts.RemoveContacts(ctx, p)
 	if err != nil {
-		return storeError("remove contacts", err)
+		return nil, nil, storeError("remove contacts", err)
 	}
-	out.removed = addCounts(out.removed, countRemoved(reason, got.Removed))
-	return nil
+	if len(got.Outcomes) != len(p.Removals) {
+		return nil, nil, storeError("remove contacts", Reason("it returned another number of outcomes than removals: see ContactStore.RemoveContacts"))
+	}
+	for i, outcome := range got.Outcomes {
+		if outcome == Stale {
+			if stale == nil {
+				stale = make(map[CustomerID]bool)
+			}
+			stale[p.Removals[i].CustomerID] = true
+		}
+	}
+	return countRemoved(p.Reason, got.Removed), stale, nil
 }
 
 // erase erases people who were redacted in Shopify and were not here yet. While
@@ -354,6 +416,7 @@ func (w *writer) erase(ctx context.Context, out *written) error {
 	}
 	for _, o := range out.redact {
 		out.leftOut(o, reasonRedacted)
+		out.settle(o.customer.ID, o.version)
 	}
 	return nil
 }

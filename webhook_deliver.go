@@ -32,7 +32,7 @@ const (
 // is to be delivered again. A delivery whose customer Shopify does not show yet
 // takes some seconds, if the state store forgets with the process.
 func (s *Syncer) Deliver(ctx context.Context, id ConnectionID, ev Event) error {
-	conn, err := s.connection(ctx, id)
+	conn, err := s.lookUpConnection(ctx, id)
 	if err != nil {
 		return wrapped(err)
 	}
@@ -114,6 +114,7 @@ func (s *Syncer) deliver(ctx context.Context, conn Connection, ev Event) error {
 			st.CheckDue = true
 			return true
 		})
+		s.noteChanged(conn.ID)
 		return err
 	case topicBulkEnded:
 		s.sharedOf(conn.ID).bulkEnded.Store(true)
@@ -165,6 +166,8 @@ const maxProbes = 3
 // refused asks Shopify whether it refuses the connection's own token, and if so
 // remembers that the app was uninstalled. An error says that it is not known.
 func (s *Syncer) refused(ctx context.Context, a *access) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin) // shop/redact has more time, but not for this
+	defer cancel()
 	for range maxProbes {
 		probe, err := s.admin(a.conn, throttle.Lookup)
 		if err != nil {

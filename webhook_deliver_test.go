@@ -492,8 +492,12 @@ func TestWebhookRedactsAShop(t *testing.T) {
 				before := len(w.contacts())
 				r := w.delivery("shop/redact")
 				tt.happens(w)
+				began := time.Now()
 				if got := status(mount(s), r); got != tt.want {
 					t.Errorf("status %d, want %d: %s", got, tt.want, w.log)
+				}
+				if took := time.Since(began); took > 4*time.Second {
+					t.Errorf("answered after %v", took)
 				}
 				if n := len(w.contacts()); (n == 0) != tt.erased || !tt.erased && n != before {
 					t.Errorf("%d contacts of %d are left", n, before)

@@ -236,7 +236,7 @@ func (s *Syncer) addressed(ctx context.Context, r *http.Request) ([]Connection, 
 		if checkCall(ctx, ConnectionID(id)) != nil && ctx.Err() == nil {
 			return nil, nil
 		}
-		conn, err := s.connection(ctx, ConnectionID(id))
+		conn, err := s.lookUpConnection(ctx, ConnectionID(id))
 		switch {
 		case errors.Is(err, ErrNotConnected):
 			return nil, nil
@@ -255,7 +255,7 @@ func (s *Syncer) addressed(ctx context.Context, r *http.Request) ([]Connection, 
 	}
 	// One tenant's unusable connection is no reason to keep webhooks from another's.
 	return slices.DeleteFunc(slices.Clone(found), func(c Connection) bool {
-		err := c.validate()
+		err := c.validateName()
 		if err == nil && c.Shop != shop {
 			err = Reason("it is of another shop than the one asked for")
 		}

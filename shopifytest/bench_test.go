@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -79,5 +80,29 @@ func BenchmarkPage(b *testing.B) {
 			b.Fatal(n, err)
 		}
 		_ = response.Body.Close()
+	}
+}
+
+// BenchmarkUpdate edits customers of a large store and delivers the webhook of
+// each edit.
+func BenchmarkUpdate(b *testing.B) {
+	srv := NewServer(WithWebhookHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	defer srv.Close()
+	st := srv.AddStore(StoreConfig{Domain: "demo.myshopify.com", NoDebounce: true})
+	st.Generate(1_000_000, 1)
+	st.subscriptions = []*subscription{{
+		id: 1, topic: "CUSTOMERS_UPDATE", url: "https://receiver.example/", includeFields: []string{"id", "updated_at"}, version: "2026-01",
+	}}
+	b.ReportAllocs()
+	n := uint64(0)
+	for b.Loop() {
+		n++
+		c, _ := st.Pick(mix(n))
+		if err := st.Update(c.ID, func(c *Customer) { c.Note = "edited" }); err != nil {
+			b.Fatal(err)
+		}
+		for st.WebhookCounts().Pending > 100 {
+			runtime.Gosched()
+		}
 	}
 }

@@ -39,7 +39,29 @@
 //
 // [Store.Configure] changes everything about a store while it runs: its state,
 // tokens, scopes, versions, access to protected data, latency, the lag of the
-// search index. [Store.Inject] breaks single requests.
+// search index and of reads by id. [Store.Inject] breaks single requests, and
+// loses, delays, doubles and shuffles webhooks.
+//
+// # Versions
+//
+// [StoreConfig.APIVersions] are the versions that a store serves, any of
+// [Versions]. Fields, topics and payloads are those of the served one:
+// customersCount from 2025-07 on, tags in the payloads before 2025-01 only, the
+// WhatsApp consent from 2026-07 on.
+//
+// # Testing a receiver of webhooks
+//
+// [Store.Delivery] and [Store.DeliveryOf] return single signed requests for a
+// handler, of every topic in every version's shape; [Sign] signs bodies of your
+// own. To test handler and Admin API together, give the handler to
+// [WithWebhookHandler], subscribe as an app does, and change customers.
+//
+// Deliveries are Shopify's: a receiver has five seconds and is tried nine times
+// in four hours with the body of the first time; a subscription that takes
+// nothing for so long is deleted; one that chose its fields is not told the
+// same twice within five seconds ([StoreConfig.NoDebounce]). What the app's own
+// configuration subscribes to, the privacy topics among it, goes to
+// [StoreConfig.AppWebhookURL].
 //
 // # What it does not do
 //

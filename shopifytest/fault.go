@@ -58,8 +58,9 @@ type Fault struct {
 	TruncateAt       int64 // the file ends after so many bytes, as if that were all
 	OmitFinalNewline bool
 
-	// With OpWebhook or a topic, Delay comes before the first attempt, Status
-	// counts as the receiver's answer, DropRequest means never sent, and:
+	// With OpWebhook or a topic, Delay comes before the attempt that is hit,
+	// whose body stays what it was; Status counts as the receiver's answer,
+	// DropRequest means never sent, and:
 	Copies  int           // so many more deliveries of the same
 	Shuffle time.Duration // each delivery and each copy is later by less than this, by chance
 }

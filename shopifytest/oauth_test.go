@@ -80,6 +80,7 @@ func TestClientCredentialsRefused(t *testing.T) {
 		{"another organisation", form, func(c *shopifytest.StoreConfig) { c.NotPermitted = true }, domain, 400, "shop_not_permitted"},
 		{"not installed", form, func(c *shopifytest.StoreConfig) { c.State = shopifytest.Uninstalled }, domain, 400, "app_not_installed"},
 		{"frozen", form, func(c *shopifytest.StoreConfig) { c.State = shopifytest.Frozen }, domain, 402, nil},
+		{"locked", form, func(c *shopifytest.StoreConfig) { c.State = shopifytest.Locked }, domain, 423, nil},
 		{"unknown store", form, nil, "nobody.myshopify.com", 404, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -81,6 +81,14 @@ func timeOrNull(t time.Time, zone *time.Location) any {
 
 func gidOf(kind string, id int64) string { return fmt.Sprintf("gid://shopify/%s/%d", kind, id) }
 
+// customerID is an id where Shopify documents a number.
+func (c *StoreConfig) customerID(id int64) any {
+	if c.GlobalIDs {
+		return gidOf("Customer", id)
+	}
+	return id
+}
+
 // customerEvent is any of the topics with a customer in REST's shape.
 func customerEvent(topic string, c *Customer) event {
 	return event{topic, func(version string, cfg *StoreConfig) object { return customerObject(c, version, cfg) }}
@@ -100,7 +108,7 @@ func customerObject(c *Customer, version string, cfg *StoreConfig) object {
 		addresses = append(addresses, address)
 	}
 	o := object{
-		{"id", c.ID},
+		{"id", cfg.customerID(c.ID)},
 		{"email", open("email", orNull(c.Email))},
 		{"created_at", timeOrNull(c.CreatedAt, zone)},
 		{"updated_at", timeOrNull(c.UpdatedAt, zone)},
@@ -213,7 +221,7 @@ func changeEvents(before, after *Customer) []event {
 func emailConsentEvent(c *Customer) event {
 	return event{"customers_email_marketing_consent/update", func(_ string, cfg *StoreConfig) object {
 		return object{
-			{"customer_id", c.ID},
+			{"customer_id", cfg.customerID(c.ID)},
 			{"email_address", orNull(c.Email)},
 			{"email_marketing_consent", emailConsentObject(c, cfg.location())},
 		}
@@ -223,7 +231,7 @@ func emailConsentEvent(c *Customer) event {
 func smsConsentEvent(c *Customer) event {
 	return event{"customers_marketing_consent/update", func(_ string, cfg *StoreConfig) object {
 		return object{
-			{"id", c.ID},
+			{"id", cfg.customerID(c.ID)},
 			{"phone", orNull(c.Phone)},
 			{"sms_marketing_consent", smsConsentObject(c, cfg.location())},
 		}
@@ -242,7 +250,7 @@ func whatsAppConsentEvent(c *Customer) event {
 			}
 		}
 		return object{
-			{"customer_id", c.ID},
+			{"customer_id", cfg.customerID(c.ID)},
 			{"phone_number", orNull(c.Phone)},
 			{"whats_app_marketing_consent", consent},
 		}
@@ -293,8 +301,8 @@ func purchaseEvent(c *Customer) event {
 }
 
 func deleteEvent(c *Customer) event {
-	return event{"customers/delete", func(_ string, _ *StoreConfig) object {
-		return object{{"id", c.ID}, {"tax_exemptions", []string{}}, {"admin_graphql_api_id", gidOf("Customer", c.ID)}}
+	return event{"customers/delete", func(_ string, cfg *StoreConfig) object {
+		return object{{"id", cfg.customerID(c.ID)}, {"tax_exemptions", []string{}}, {"admin_graphql_api_id", gidOf("Customer", c.ID)}}
 	}}
 }
 
@@ -365,21 +373,18 @@ func shopEvent(topic string) event {
 
 // privacyEvent is one of the topics that privacy law asks for.
 func privacyEvent(topic string, c *Customer, requestID int64) (event, bool) {
-	var person object
-	if c != nil {
-		person = object{{"id", c.ID}, {"email", orNull(c.Email)}, {"phone", orNull(c.Phone)}}
-	}
-	var more object
-	switch {
-	case topic == "shop/redact" && c == nil:
-	case topic == "customers/redact" && c != nil:
-		more = object{{"customer", person}, {"orders_to_redact", []int64{}}}
-	case topic == "customers/data_request" && c != nil:
-		more = object{{"orders_requested", []int64{}}, {"customer", person}, {"data_request", object{{"id", requestID}}}}
-	default:
+	if (topic == "shop/redact") != (c == nil) || !slices.Contains(privacyTopics, topic) {
 		return event{}, false
 	}
 	return event{topic, func(_ string, cfg *StoreConfig) object {
-		return append(object{{"shop_id", cfg.ShopID}, {"shop_domain", cfg.Domain}}, more...)
+		o := object{{"shop_id", cfg.ShopID}, {"shop_domain", cfg.Domain}}
+		if c == nil {
+			return o
+		}
+		person := object{{"id", cfg.customerID(c.ID)}, {"email", orNull(c.Email)}, {"phone", orNull(c.Phone)}}
+		if topic == "customers/redact" {
+			return append(o, member{"customer", person}, member{"orders_to_redact", []int64{}})
+		}
+		return append(o, member{"orders_requested", []int64{}}, member{"customer", person}, member{"data_request", object{{"id", requestID}}})
 	}}, true
 }

@@ -90,6 +90,9 @@ type StoreConfig struct {
 	// NoDebounce sends every webhook. Without it, a subscription with
 	// includeFields does not get the same body twice within five seconds.
 	NoDebounce bool
+	// GlobalIDs makes webhooks name customers as gid://shopify/Customer/1 where
+	// Shopify documents a number, as its newer topics do.
+	GlobalIDs bool
 	// UnprefixedHeaders makes webhooks carry shopify-topic and so on instead
 	// of X-Shopify-Topic.
 	UnprefixedHeaders bool
@@ -145,11 +148,19 @@ func (c *StoreConfig) clone() StoreConfig {
 	return d
 }
 
+// zones are the time zones that were read from disk already, by name.
+var zones sync.Map
+
 func (c *StoreConfig) location() *time.Location {
-	if zone, err := time.LoadLocation(c.TimeZone); err == nil {
-		return zone
+	if zone, ok := zones.Load(c.TimeZone); ok {
+		return zone.(*time.Location)
 	}
-	return time.UTC
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	zones.Store(c.TimeZone, zone)
+	return zone
 }
 
 // served returns the version that answers a request for version, or false if

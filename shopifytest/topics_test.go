@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -257,6 +258,9 @@ func TestShuffleAndPercent(t *testing.T) {
 			}
 			time.Sleep(5 * time.Hour)
 			ids = bodiesOf(hook)
+			if len(ids) == 0 {
+				t.Fatal("none came")
+			}
 			if last := hook.all()[len(ids)-1].Time.Sub(began); last < 3*time.Hour || last >= 4*time.Hour {
 				t.Errorf("the last came after %v", last)
 			}
@@ -302,5 +306,19 @@ func TestPick(t *testing.T) {
 	}
 	if len(picked) != store.Count() {
 		t.Errorf("%d of %d customers", len(picked), store.Count())
+	}
+}
+
+func TestGlobalIDs(t *testing.T) {
+	_, store, _ := start(t, shopifytest.StoreConfig{ShopID: 99, GlobalIDs: true})
+	numeric := regexp.MustCompile(`"(customer_)?id":7\b`)
+	for _, topic := range shopifytest.Topics("2026-10") {
+		r, err := store.DeliveryOf("2026-10", topic, 7, 8)
+		check(t, err)
+		body, err := io.ReadAll(r.Body)
+		check(t, err)
+		if numeric.Match(body) || strings.HasPrefix(topic, "customer") != strings.Contains(string(body), "gid://shopify/Customer/7") {
+			t.Errorf("%s: %s", topic, body)
+		}
 	}
 }

@@ -60,7 +60,7 @@ type WebhookCounts struct {
 	Attempts int // all tries
 	Taken    int // tries that were answered with 2xx
 	Lost     int // deliveries that a fault kept from being sent
-	Pending  int // deliveries that are not yet taken, lost or given up
+	Pending  int // deliveries and copies that are not yet taken, lost or given up
 }
 
 // WebhookCounts returns the counts so far. Unlike [Store.Attempts] it forgets
@@ -260,7 +260,9 @@ func (st *Store) attempt(d *delivery, a *Attempt) bool {
 	}
 	for range fault.Copies {
 		copied, later := *a, fault.Delay+st.shuffled(fault)
+		st.pending(+1)
 		st.server.background(func() {
+			defer st.pending(-1)
 			if !st.server.wait(context.Background(), later) {
 				return
 			}

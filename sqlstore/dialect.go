@@ -92,7 +92,9 @@ func replaceAll(columns []column) []assignment {
 	return out
 }
 
-// dueBySkipping walks an index from one connection to the next.
+// dueBySkipping walks an index from one connection to the next, each a step of
+// the recursion, and ends with the LIMIT: an ORDER BY would walk to the end
+// first, and steps ascend anyway.
 const dueBySkipping = `WITH RECURSIVE marked(id) AS (
 	SELECT MIN(connection_id) FROM {marks} WHERE connection_id > ?
 	UNION ALL
@@ -100,7 +102,7 @@ const dueBySkipping = `WITH RECURSIVE marked(id) AS (
 )
 SELECT id FROM marked
 WHERE id IS NOT NULL AND (SELECT MIN(not_before) FROM {marks} WHERE connection_id = marked.id) <= ?
-ORDER BY id LIMIT ?`
+LIMIT ?`
 
 // A problem is a kind of error that a database returns.
 type problem int

@@ -5,24 +5,40 @@ type listSyntax interface {
 	// emailIs compares email with an e-mail in lower case, through the index;
 	// it may find more than it should.
 	emailIs() string
-	// like compares a column with a pattern in lower case, folding the case of
-	// ASCII letters at least.
-	like(column string) string
+	// contains is the condition that the column search has a text, folding the
+	// case of ASCII letters at least; phoneContains, that its part before the
+	// separator has digits.
+	contains() string
+	phoneContains() string
+	// from is the table, to be read by the index contacts_list if that has all
+	// that the conditions look at.
+	from(narrow bool) string
 	// hasTag is the condition that a contact has the tag.
 	hasTag(tag string) (condition string, args []any)
 	// attribute is a member of an attribute's value as text, and its argument.
 	attribute(key, member string) (expression string, arg any)
 	// number makes a number of an expression.
 	number(expression string) string
-	// orderKey is what to order by to get the order of customer ids.
-	orderKey(searching bool) string
 }
 
 type sqliteList struct{}
 
-func (sqliteList) emailIs() string { return "email = ? COLLATE NOCASE" }
+func (sqliteList) emailIs() string { return "email = ? COLLATE NOCASE AND email <> ''" }
 
-func (sqliteList) like(column string) string { return column + " LIKE ? ESCAPE '!'" }
+func (sqliteList) contains() string { return "INSTR(search, ?) > 0" }
+
+func (sqliteList) phoneContains() string {
+	return "INSTR(search, ?) BETWEEN 1 AND INSTR(search, CHAR(31))"
+}
+
+// from says which index: for the order of the ids SQLite may choose that of the
+// key, and with it the whole rows.
+func (sqliteList) from(narrow bool) string {
+	if narrow {
+		return "{contacts} INDEXED BY {.contacts_list}"
+	}
+	return "{contacts}"
+}
 
 func (sqliteList) hasTag(tag string) (string, []any) { return tagInText(tag) }
 
@@ -32,24 +48,17 @@ func (sqliteList) attribute(key, member string) (string, any) {
 
 func (sqliteList) number(expression string) string { return "CAST(" + expression + " AS NUMERIC)" }
 
-// orderKey keeps a search from walking the wide rows in the order wanted: the
-// plus hides the column from the planner, which then reads the narrow index
-// and sorts what it found.
-func (sqliteList) orderKey(searching bool) string {
-	if searching {
-		return "+customer_id"
-	}
-	return "customer_id"
-}
-
 type postgresList struct{}
 
 func (postgresList) emailIs() string { return "LOWER(email) = ? AND email <> ''" }
 
-// like avoids ILIKE, which folds by the collation and is slower with UTF-8.
-func (postgresList) like(column string) string {
-	return "LOWER(" + column + ` COLLATE "C") LIKE ? ESCAPE '!'`
+func (postgresList) contains() string { return "STRPOS(search, ?) > 0" }
+
+func (postgresList) phoneContains() string {
+	return "STRPOS(search, ?) BETWEEN 1 AND STRPOS(search, CHR(31))"
 }
+
+func (postgresList) from(bool) string { return "{contacts}" }
 
 func (postgresList) hasTag(tag string) (string, []any) {
 	return "tags @> ?::jsonb", []any{tagsJSON([]string{tag})}
@@ -61,13 +70,26 @@ func (postgresList) attribute(key, member string) (string, any) {
 
 func (postgresList) number(expression string) string { return "CAST((" + expression + ") AS NUMERIC)" }
 
-func (postgresList) orderKey(bool) string { return "customer_id" }
-
 type mysqlList struct{}
 
 func (mysqlList) emailIs() string { return "email = ?" }
 
-func (mysqlList) like(column string) string { return column + " LIKE ? ESCAPE '!'" }
+// contains folds what it looks for as the column was folded.
+func (mysqlList) contains() string {
+	return "INSTR(search, CAST(LOWER(CONVERT(? USING utf8mb4) COLLATE utf8mb4_general_ci) AS BINARY)) > 0"
+}
+
+func (mysqlList) phoneContains() string {
+	return "INSTR(search, ?) BETWEEN 1 AND INSTR(search, CHAR(31))"
+}
+
+// from says which index, for MariaDB and MySQL prefer to walk the whole rows.
+func (mysqlList) from(narrow bool) string {
+	if narrow {
+		return "{contacts} FORCE INDEX ({.contacts_list})"
+	}
+	return "{contacts}"
+}
 
 func (mysqlList) hasTag(tag string) (string, []any) { return tagInText(tag) }
 
@@ -78,8 +100,6 @@ func (mysqlList) attribute(key, member string) (string, any) {
 func (mysqlList) number(expression string) string {
 	return "CAST(" + expression + " AS DECIMAL(38, 6))"
 }
-
-func (mysqlList) orderKey(bool) string { return "customer_id" }
 
 // tagInText finds a tag in the text of a JSON array. Inside a string a quote
 // has a backslash before it, so [" and ," stand only where a string begins.

@@ -14,12 +14,6 @@ func TestPhoneDigits(t *testing.T) {
 	}
 }
 
-func TestLikePattern(t *testing.T) {
-	if got, want := likePattern("50%_!"), "%50!%!_!!%"; got != want {
-		t.Errorf("likePattern: %q, want %q", got, want)
-	}
-}
-
 func TestPlainText(t *testing.T) {
 	tests := []struct {
 		in   string

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/shopifytest"
@@ -19,8 +22,9 @@ type demoStore struct {
 	touched     []shopifysync.CustomerID
 }
 
-func newDemoStore(customers int) *demoStore {
-	server := shopifytest.NewServer()
+// newDemoStore makes a store that sends its webhooks to a handler.
+func newDemoStore(customers int, webhooks http.Handler) *demoStore {
+	server := shopifytest.NewServer(shopifytest.WithWebhookHandler(webhooks))
 	store := server.AddStore(shopifytest.StoreConfig{Domain: "quickstart.myshopify.com", Name: "示範商店", NoRedacted: true})
 	store.Generate(customers, 1)
 	cfg := store.Config()
@@ -73,4 +77,43 @@ func (d *demoStore) change() (string, error) {
 		_ = do(name+" is new", c.ID, nil)
 	}
 	return fmt.Sprintf("%s.", strings.Join(done, ", ")), nil
+}
+
+// keepChanging changes the store every now and then until ctx ends.
+func (d *demoStore) keepChanging(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		d.changeOne(n)
+	}
+}
+
+// changeOne changes one of the newest customers, in its turn each way that a
+// customer changes. An error means that it is gone: the next one's turn.
+func (d *demoStore) changeOne(n int) {
+	customers := d.store.Newest(20)
+	if len(customers) == 0 {
+		d.store.Create(shopifytest.Customer{FirstName: "美玲", LastName: "陳"})
+		return
+	}
+	id := customers[rand.IntN(len(customers))].ID
+	switch n % 6 {
+	case 0:
+		_ = d.store.AddTags(id, fmt.Sprint("visit-", n))
+	case 1:
+		_ = d.store.PlaceOrder(id, fmt.Sprintf("%d.0", 100+rand.IntN(10_000)))
+	case 2:
+		_ = d.store.Update(id, func(c *shopifytest.Customer) { c.Note = "called at " + time.Now().Format(time.TimeOnly) })
+	case 3:
+		d.store.Create(shopifytest.Customer{FirstName: "Somchai", Email: fmt.Sprintf("somchai%d@example.com", n)})
+	case 4:
+		_ = d.store.Update(id, func(c *shopifytest.Customer) { c.FirstName, c.LastName = "小明", "王" })
+	case 5:
+		_ = d.store.Delete(id)
+	}
 }

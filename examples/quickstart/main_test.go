@@ -115,19 +115,23 @@ func TestWrongInput(t *testing.T) {
 		args   []string
 		getenv func(string) string
 	}{
-		"unknown flag":             {[]string{"-frobnicate"}, none},
-		"an argument":              {[]string{"demo.myshopify.com"}, none},
-		"a number that is none":    {[]string{"-customers", "many"}, none},
-		"a negative number":        {[]string{"-customers", "-1"}, none},
-		"a custom domain":          {[]string{"-shop", "www.example.com"}, token},
-		"no token":                 {[]string{"-shop", "demo.myshopify.com"}, none},
-		"a client id alone":        {[]string{"-shop", "demo.myshopify.com"}, env("SHOPIFY_CLIENT_ID", "x")},
-		"an endpoint without shop": {[]string{"-endpoint", "http://127.0.0.1:8080"}, token},
-		"an endpoint elsewhere":    {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://192.0.2.1:80"}, token},
-		"an endpoint by name":      {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://example.com:80"}, token},
-		"an endpoint without port": {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://127.0.0.1"}, token},
-		"an endpoint with https":   {[]string{"-shop", "demo.myshopify.com", "-endpoint", "https://127.0.0.1:1"}, token},
-		"an endpoint with a path":  {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://127.0.0.1:1/x"}, token},
+		"unknown flag":                  {[]string{"-frobnicate"}, none},
+		"an argument":                   {[]string{"demo.myshopify.com"}, none},
+		"a number that is none":         {[]string{"-customers", "many"}, none},
+		"a negative number":             {[]string{"-customers", "-1"}, none},
+		"a custom domain":               {[]string{"-shop", "www.example.com"}, token},
+		"no token":                      {[]string{"-shop", "demo.myshopify.com"}, none},
+		"a client id alone":             {[]string{"-shop", "demo.myshopify.com"}, env("SHOPIFY_CLIENT_ID", "x")},
+		"an endpoint without shop":      {[]string{"-endpoint", "http://127.0.0.1:8080"}, token},
+		"an endpoint elsewhere":         {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://192.0.2.1:80"}, token},
+		"an endpoint by name":           {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://example.com:80"}, token},
+		"an endpoint without port":      {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://127.0.0.1"}, token},
+		"an endpoint with https":        {[]string{"-shop", "demo.myshopify.com", "-endpoint", "https://127.0.0.1:1"}, token},
+		"a place to serve that is none": {[]string{"-serve", "8080"}, none},
+		"serving without a secret":      {[]string{"-shop", "demo.myshopify.com", "-serve", "127.0.0.1:0"}, token},
+		"a webhook address alone":       {[]string{"-webhook-url", "https://x.example.com/{connection}"}, none},
+		"a negative time":               {[]string{"-every", "-1s"}, none},
+		"an endpoint with a path":       {[]string{"-shop", "demo.myshopify.com", "-endpoint", "http://127.0.0.1:1/x"}, token},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

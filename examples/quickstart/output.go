@@ -6,16 +6,19 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/omnichat/shopifysync"
 )
 
-// output shows what happens: as text, or at the end as one JSON object.
+// output shows what happens: as text, or as one JSON object of the runs, and
+// then one of each contact that changes.
 type output struct {
 	json           bool
 	stdout, stderr io.Writer
 	runs           []jsonRun
+	mu             sync.Mutex // of change
 }
 
 func (o *output) textf(format string, args ...any) {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,7 +55,7 @@ func TestList(t *testing.T) {
 			c.WhatsApp = &shopifysync.WhatsAppContact{Account: "a", UserID: "886912345678"}
 		}),
 		member(1002, func(c *shopifysync.Contact) {
-			c.Name, c.Email = "Ann 50%_off!", "ann@example.org"
+			c.Name, c.Email = "Ann 50%_off!", "ann2024@example.org"
 			c.Tags = []string{"vip"}
 			c.Attributes = []shopifysync.Attribute{
 				shopifysync.NumberAttribute("crm.visits", "9"),
@@ -76,6 +77,11 @@ func TestList(t *testing.T) {
 		"name in another case":    {sqlstore.ListParams{Search: "aNN"}, []shopifysync.CustomerID{1002}},
 		"part of the e-mail":      {sqlstore.ListParams{Search: "EXAMPLE."}, []shopifysync.CustomerID{1002, 1001}},
 		"part of the phone":       {sqlstore.ListParams{Search: "0912-345 678"}, []shopifysync.CustomerID{1001}},
+		"all of a phone":          {sqlstore.ListParams{Search: "+886912345678"}, []shopifysync.CustomerID{1001}},
+		"phone digits elsewhere":  {sqlstore.ListParams{Search: "20-24"}, nil},
+		"digits of the e-mail":    {sqlstore.ListParams{Search: "2024"}, []shopifysync.CustomerID{1002}},
+		"over the fields' border": {sqlstore.ListParams{Search: "小明wang"}, nil},
+		"the separator":           {sqlstore.ListParams{Search: "小明\x1fwang"}, nil},
 		"member number":           {sqlstore.ListParams{Search: "1002"}, []shopifysync.CustomerID{1002}},
 		"wildcards are plain":     {sqlstore.ListParams{Search: "50%_OFF!"}, []shopifysync.CustomerID{1002}},
 		"wildcards match nothing": {sqlstore.ListParams{Search: "%b%"}, nil},
@@ -195,6 +201,60 @@ func TestListRefuses(t *testing.T) {
 		p.Connection = sample.Connection
 		if _, err := store.List(t.Context(), p); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// The longest texts are stored, in indexes too, though they are not searched to
+// their ends.
+func TestListLongestTexts(t *testing.T) {
+	long := func(end string) string { return strings.Repeat("😀", 512-len(end)) + end }
+	c := member(1, func(c *shopifysync.Contact) {
+		c.Name, c.Email, c.Phone, c.PhoneSource = long("name"), long("email"), "+886912345678", shopifysync.PhoneCustomer
+	})
+	c.WhatsApp = &shopifysync.WhatsAppContact{Account: strings.Repeat("a", 255), UserID: strings.Repeat("u", 255), Name: long("")}
+	c.Connection = shopifysync.ConnectionID(strings.Repeat("c", 255))
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		got, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{Connection: c.Connection, Contacts: []shopifysync.Contact{c}})
+		if err != nil || got.Results[0].Outcome != shopifysync.Created {
+			t.Fatalf("UpsertContacts: %+v, %v", got, err)
+		}
+		for search, want := range map[string]int64{"😀name": 1, "0912": 1, "email": 0} {
+			list, err := store.List(t.Context(), sqlstore.ListParams{Connection: c.Connection, Search: search, Limit: 1})
+			if err != nil || list.Total != want {
+				t.Errorf("List %q: total %d, %v; want %d", search, list.Total, err, want)
+			}
+		}
+		found, err := store.FindContacts(t.Context(), shopifysync.FindContactsParams{Connection: c.Connection, Email: c.Email})
+		if err != nil || len(found.Contacts) != 1 {
+			t.Errorf("FindContacts: %d contacts, %v", len(found.Contacts), err)
+		}
+	})
+}
+
+// A page that is all there is counts itself; the others are counted.
+func TestListTotals(t *testing.T) {
+	target, err := dbtest.Find("sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := target.Open(t).Store(t)
+	upsert(t, store, false, sample.Batch(0, 20, 0))
+	for limit := 1; limit <= 21; limit++ {
+		p := sqlstore.ListParams{Limit: limit}
+		for listed20 := 0; ; {
+			page := listed(t, store, p)
+			listed20 += len(page.Contacts)
+			if page.Total != 20 {
+				t.Fatalf("limit %d, after %q: total %d, want 20", limit, p.After, page.Total)
+			}
+			if p.After = page.Next; p.After == "" {
+				if listed20 != 20 {
+					t.Fatalf("limit %d: %d contacts listed, want 20", limit, listed20)
+				}
+				break
+			}
 		}
 	}
 }

@@ -252,3 +252,46 @@ func TestMigrateWaitsForTheLock(t *testing.T) {
 	}
 	db.Store(t)
 }
+
+// What the first version of the tables holds is there after the second's
+// migration, and works with what that added.
+func TestMigrateFromTheFirstVersion(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		steps, err := sqlstore.Migrations(db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := strings.Split(strings.TrimSpace(steps[0].SQL), ";\n")
+		old = append(old,
+			"CREATE TABLE "+db.Prefix+"migrations (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
+			"INSERT INTO "+db.Prefix+"migrations VALUES (1, 0)",
+			"INSERT INTO "+db.Prefix+"connections VALUES ('c1', 'a.myshopify.com', '', 'id', 'plain.token', '', '', 'wa-1', 'TW', 'null')",
+			"INSERT INTO "+db.Prefix+"contacts (connection_id, customer_id, updated_at, observed_at, content_hash, name, email, tags, attributes)"+
+				" VALUES ('c1', 7, 0, 0, 'h', '王Ann', 'Ann@Example.com', '[]', '{}')",
+			"INSERT INTO "+db.Prefix+"marks VALUES ('c1', 7, 1, 5, 0, '', 0, 0)")
+		for _, statement := range old {
+			if _, err := db.DB.Exec(statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+		store := db.Store(t, sqlstore.WithPlaintextSecrets())
+		checkVersions(t, db)
+		c, err := store.Connection(t.Context(), "c1")
+		if err != nil || c.WhatsApp == nil || *c.WhatsApp != (shopifysync.WhatsAppSettings{AccountID: "wa-1", Country: "TW"}) {
+			t.Errorf("the connection: %+v, %v", c.WhatsApp, err)
+		}
+		list, err := store.List(t.Context(), sqlstore.ListParams{Connection: "c1", Search: "王ANN", Limit: 1})
+		if err != nil || list.Total != 1 {
+			t.Errorf("a search: total %d, %v; want 1", list.Total, err)
+		}
+		found, err := store.FindContacts(t.Context(), shopifysync.FindContactsParams{Connection: "c1", Email: "ann@example.com"})
+		if err != nil || len(found.Contacts) != 1 {
+			t.Errorf("FindContacts: %d contacts, %v; want 1", len(found.Contacts), err)
+		}
+		due, err := store.DueConnections(t.Context(), shopifysync.DueConnectionsParams{DueBy: time.UnixMilli(5), Limit: 10})
+		if err != nil || len(due.Connections) != 1 || due.Connections[0] != "c1" {
+			t.Errorf("DueConnections: %q, %v", due.Connections, err)
+		}
+	})
+}

@@ -31,7 +31,7 @@ type token struct {
 // attempt waits for points, sends the operation once, and accounts for it.
 // With a failure there may be an answer too: data beside an error.
 func (c *call) attempt(ctx context.Context, op operation, t *token) (*answer, *failure) {
-	estimate := c.costs.estimate(op)
+	estimate := c.config.Costs.estimate(op)
 	queued := c.config.Now()
 	if err := c.config.Bucket.Wait(ctx, estimate, c.priority); err != nil {
 		return nil, &failure{err: &Error{Op: op.name, Kind: Canceled, Err: err}}
@@ -177,7 +177,7 @@ func (c *call) account(op operation, estimate float64, answer *answer, fail *fai
 		status = cost.status
 		if cost.requested > 0 {
 			requested = cost.requested
-			c.costs.learn(op, requested)
+			c.config.Costs.learn(op, requested)
 		}
 		if !throttled {
 			actual = cost.actual

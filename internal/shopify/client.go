@@ -44,6 +44,9 @@ type Config struct {
 	Token func(ctx context.Context, rejected string) (string, error)
 	// Bucket is the store's cost budget. Clients of the same app and store share it.
 	Bucket *throttle.Bucket
+	// Costs are what operations were said to cost so far; clients that share a
+	// Bucket may share them. Default: nothing is known.
+	Costs *Costs
 	// Logger gets one line per attempt, without anything secret or personal. Default: none.
 	Logger *slog.Logger
 	// UserAgent defaults to "shopifysync".
@@ -60,7 +63,6 @@ type Config struct {
 type Client struct {
 	config   Config
 	endpoint string
-	costs    costs
 }
 
 // New checks the configuration.
@@ -81,6 +83,9 @@ func New(c Config) (*Client, error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.UserAgent = cmp.Or(c.UserAgent, defaultUserAgent)
 	c.MaxBody = cmp.Or(c.MaxBody, defaultMaxBody)
+	if c.Costs == nil {
+		c.Costs = new(Costs)
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

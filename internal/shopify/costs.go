@@ -17,9 +17,10 @@ const (
 // maxSize is the largest page and the largest list of ids that Shopify takes.
 const maxSize = 250
 
-// costs remembers what each operation was said to cost. The cost is always
+// Costs remembers what each operation was said to cost. The cost is always
 // read from extensions.cost: Shopify's own sums differ from its documentation.
-type costs struct {
+// The zero value knows nothing yet. It is safe for concurrent use.
+type Costs struct {
 	mu      sync.Mutex
 	learned map[costKey]float64
 }
@@ -29,7 +30,7 @@ type costKey struct {
 	size int
 }
 
-func (c *costs) estimate(op operation) float64 {
+func (c *Costs) estimate(op operation) float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cost, ok := c.learned[costKey{op.name, op.size}]; ok {
@@ -44,7 +45,7 @@ func (c *costs) estimate(op operation) float64 {
 	return guessOther
 }
 
-func (c *costs) learn(op operation, requested float64) {
+func (c *Costs) learn(op operation, requested float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.learned == nil {

@@ -384,7 +384,7 @@ func TestNetworkErrorText(t *testing.T) {
 // The cost of a request is what Shopify said the last time, by operation and
 // size.
 func TestCostIsLearned(t *testing.T) {
-	var c costs
+	var c Costs
 	small := operation{name: "Page", size: 10}
 	large := operation{name: "Page", size: 250}
 	c.learn(large, 178)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,12 +25,16 @@ type console struct {
 	routes  http.Handler
 	store   *shopifytest.Store
 	control *control
-	got     []string // topics of the webhooks that came
+
+	mu  sync.Mutex
+	got []string // topics of the webhooks that came
 }
 
 func newConsole(t *testing.T) *console {
 	c := &console{t: t}
 	fake := shopifytest.NewServer(shopifytest.WithWebhookHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.got = append(c.got, r.Header.Get("X-Shopify-Topic"))
 	})))
 	t.Cleanup(fake.Close)
@@ -246,11 +252,13 @@ func TestRandomEdits(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end() // who is not refused does not serve either
 	for _, args := range [][]string{
 		{"-webhooks", "https://host.example"}, {"-webhooks", "http://192.0.2.1:80"}, {"-webhooks", "http://127.0.0.1:80/path"}, {"-webhooks", ":"},
 		{"-versions", "2019-01"}, {"-versions", "2026-04,2026-01"}, {"-plan", "free"}, {"-access", "some"}, {"-unknown"},
 	} {
-		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil || err == flag.ErrHelp {
+		if err := run(ended, args, io.Discard, io.Discard); err == nil || err == flag.ErrHelp {
 			t.Errorf("%v: no error", args)
 		}
 	}

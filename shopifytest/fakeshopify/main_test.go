@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-webhooks", receiver.URL}, in, io.Discard)
+		done <- run(ctx, []string{"-customers", "30", "-shop", "test.myshopify.com", "-token", "shpat_x", "-webhooks", receiver.URL, "-versions", "2025-07", "-plan", "plus"}, in, io.Discard)
 	}()
 	var ready banner
 	if err := json.NewDecoder(out).Decode(&ready); err != nil {
@@ -57,7 +57,7 @@ func TestRun(t *testing.T) {
 		return string(b)
 	}
 	const api = "http://test.myshopify.com/admin/api/2024-04/graphql.json"
-	if got := ask("POST", api, `{"query": "query Count { customersCount { count } }"}`); !strings.Contains(got, `"count":30`) {
+	if got := ask("POST", api, `{"query": "query Count { customersCount { count } }"}`); !strings.Contains(got, `"count":30`) || !strings.Contains(got, `"maximumAvailable":20000.0`) {
 		t.Error(got)
 	}
 
@@ -102,9 +102,11 @@ func TestRun(t *testing.T) {
 }
 
 func TestOnlyLoopback(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
 	for _, address := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "nonsense"} {
 		var usage bytes.Buffer
-		if err := run(t.Context(), []string{"-addr", address}, io.Discard, &usage); err == nil {
+		if err := run(ended, []string{"-addr", address}, io.Discard, &usage); err == nil {
 			t.Errorf("%s: no error", address)
 		}
 	}

@@ -3,12 +3,15 @@
 package dbtest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	_ "github.com/go-sql-driver/mysql" // driver
@@ -188,4 +191,17 @@ func Key(t testing.TB, id string, fill byte) sqlstore.EncryptionKey {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// WrittenColumns names the columns of a table of contacts, with commas between
+// them, but for the one that the database computes.
+func WrittenColumns(ctx context.Context, db *sql.DB, table string) (string, error) {
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table+" WHERE 1 = 0")
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "search" })
+	return strings.Join(names, ", "), errors.Join(err, rows.Err())
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
 	"github.com/omnichat/shopifysync/internal/bulk"
+	"github.com/omnichat/shopifysync/internal/integration/dbtest"
 	"github.com/omnichat/shopifysync/sqlstore"
 )
 
@@ -53,7 +54,11 @@ func decodeByJSON(line []byte) error {
 // a first load costs. Reading the rows is not counted.
 func insertRows(ctx context.Context, from, to *sql.DB) (took lap, err error) {
 	const table = sqlstore.DefaultTablePrefix + "contacts"
-	rows, err := from.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY connection_id, customer_id")
+	names, err := dbtest.WrittenColumns(ctx, from, table)
+	if err != nil {
+		return took, err
+	}
+	rows, err := from.QueryContext(ctx, "SELECT "+names+" FROM "+table+" ORDER BY connection_id, customer_id")
 	if err != nil {
 		return took, err
 	}
@@ -68,7 +73,7 @@ func insertRows(ctx context.Context, from, to *sql.DB) (took lap, err error) {
 		return took, err
 	}
 	defer tx.Rollback()
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table+" ("+names+") VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
 	if err != nil {
 		return took, err
 	}

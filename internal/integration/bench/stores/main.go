@@ -294,7 +294,11 @@ func floor(ctx context.Context, db *dbtest.Database, work string) (cost, error) 
 // insertRows is SQLite's floor: one prepared insert a row, in transactions of a
 // batch. Reading the rows is not counted.
 func insertRows(ctx context.Context, from *dbtest.Database, fromTable string, to *dbtest.Database, toTable string) (took cost, err error) {
-	rows, err := from.DB.QueryContext(ctx, "SELECT * FROM "+fromTable)
+	columns, err := dbtest.WrittenColumns(ctx, from.DB, fromTable)
+	if err != nil {
+		return cost{}, err
+	}
+	rows, err := from.DB.QueryContext(ctx, "SELECT "+columns+" FROM "+fromTable)
 	if err != nil {
 		return cost{}, err
 	}
@@ -303,7 +307,7 @@ func insertRows(ctx context.Context, from *dbtest.Database, fromTable string, to
 	if err != nil {
 		return cost{}, err
 	}
-	insert := "INSERT INTO " + toTable + " VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
+	insert := "INSERT INTO " + toTable + " (" + columns + ") VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
 	for {
 		var cells [][]any
 		for len(cells) < *batch && rows.Next() {

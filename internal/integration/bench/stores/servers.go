@@ -58,20 +58,23 @@ func copyRows(ctx context.Context, store *dbtest.Database, from, to, work string
 // loadRows is MariaDB's floor: LOAD DATA from a file that the client reads.
 func loadRows(ctx context.Context, db *dbtest.Database, from, to, work string) (cost, error) {
 	name := filepath.Join(work, "rows")
-	err := writeFile(name, func(w io.Writer) error { return dumpRows(ctx, db.DB, from, w) })
+	columns, err := dbtest.WrittenColumns(ctx, db.DB, from)
 	if err != nil {
+		return cost{}, err
+	}
+	if err := writeFile(name, func(w io.Writer) error { return dumpRows(ctx, db.DB, columns, from, w) }); err != nil {
 		return cost{}, err
 	}
 	mysqldriver.RegisterLocalFile(name)
 	defer mysqldriver.DeregisterLocalFile(name)
 	stop := stopwatch(db)
-	_, err = db.DB.ExecContext(ctx, "LOAD DATA LOCAL INFILE '"+name+"' INTO TABLE "+to+" CHARACTER SET utf8mb4")
+	_, err = db.DB.ExecContext(ctx, "LOAD DATA LOCAL INFILE '"+name+"' INTO TABLE "+to+" CHARACTER SET utf8mb4 ("+columns+")")
 	return stop(), err
 }
 
 // dumpRows writes rows in LOAD DATA's default format.
-func dumpRows(ctx context.Context, db *sql.DB, from string, w io.Writer) error {
-	rows, err := db.QueryContext(ctx, "SELECT * FROM "+from)
+func dumpRows(ctx context.Context, db *sql.DB, columns, from string, w io.Writer) error {
+	rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM "+from)
 	if err != nil {
 		return err
 	}

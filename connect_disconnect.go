@@ -1,0 +1,363 @@
+package shopifysync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/omnichat/shopifysync/internal/throttle"
+)
+
+const (
+	// keptFor is how long contacts may be kept after Disconnect.
+	keptFor = 30 * 24 * time.Hour
+	// farewellTimeout bounds what Disconnect asks of Shopify, which may be gone.
+	farewellTimeout = 10 * time.Second
+	// maxRounds bounds how often contacts that are newer than their removal are
+	// removed again. Nobody writes meanwhile, so two are enough.
+	maxRounds = 10
+)
+
+// DisconnectParams are the arguments of [Syncer.Disconnect].
+type DisconnectParams struct {
+	Connection ConnectionID
+	// RemoveContacts removes the contacts, runs and marks at once. Otherwise
+	// they stay, to be adopted should the store be connected again, and must be
+	// erased 30 days later: see [DisconnectResult].EraseBy.
+	RemoveContacts bool
+}
+
+// A DisconnectResult tells what Disconnect did.
+type DisconnectResult struct {
+	Removed int64 // contacts
+	// EraseBy is when contacts that were kept must be erased: by another
+	// Disconnect with RemoveContacts. Zero if they were removed.
+	EraseBy time.Time
+	// Unsubscribed is how many webhook subscriptions were removed.
+	Unsubscribed int
+	// Warnings are what Shopify did not let be done. Nothing depends on it: the
+	// webhooks of a subscription that stays are refused, and Shopify deletes it.
+	Warnings []string
+}
+
+// Disconnect ends a connection. Runs, drains and all other calls for it end
+// with [ErrNotConnected], in every process, and it waits for them. Once it has
+// returned without an error, nothing is called or written for the connection
+// any more.
+//
+// Webhook subscriptions are removed as far as Shopify lets it within ten
+// seconds; a store that is gone is no error. A [ConnectionStore] forgets the
+// tokens. If contacts are kept it keeps the client secret, so that Shopify's
+// privacy webhooks can still be verified; with read-only [Connections] the host
+// does as much. [Syncer.Connect] under the same ID connects the store again: its
+// contacts are adopted, or come back.
+//
+// Another process notices within a third of [WithLeaseTTL]; one that hangs is
+// waited for until its lease has expired, twice that long at most. After an error the connection counts as disconnected,
+// and to call again finishes what is missing, as it may be called at any time
+// later to remove contacts that were kept. Errors match [ErrNotConnected] (there
+// never was such a connection), [ErrSyncInProgress] (another process does not
+// let go), the context's error, or what the stores return.
+func (s *Syncer) Disconnect(ctx context.Context, p DisconnectParams) (*DisconnectResult, error) {
+	d := &disconnect{s: s, params: p}
+	if err := d.run(ctx); err != nil {
+		return nil, wrapped(ended(ctx, err))
+	}
+	s.logger.InfoContext(ctx, "disconnected", "connection", string(p.Connection), "removed", d.result.Removed,
+		"erase by", d.result.EraseBy, "unsubscribed", d.result.Unsubscribed, "warnings", d.result.Warnings)
+	return &d.result, nil
+}
+
+// A disconnect is one call of Disconnect.
+type disconnect struct {
+	s      *Syncer
+	params DisconnectParams
+	known  bool       // the connection can still be looked up
+	conn   Connection // with known
+	runs   Lease      // of kind LeaseRun
+	result DisconnectResult
+}
+
+// run does the steps. Each may have been done before by a call that failed.
+func (d *disconnect) run(ctx context.Context) error {
+	if err := d.find(ctx); err != nil {
+		return err
+	}
+	// From here on no process begins anything.
+	if err := d.mark(ctx); err != nil {
+		return err
+	}
+	reopen, err := d.s.sharedOf(d.params.Connection).gate.close(ctx) // this process has ended
+	if err != nil {
+		return err
+	}
+	defer reopen()
+	ctx, release, err := d.takeLeases(ctx) // every process has ended
+	if err != nil {
+		return err
+	}
+	defer release()
+	return ended(ctx, d.end(ctx)) // or a lease was lost
+}
+
+// end does what is to be done once nobody else works for the connection.
+func (d *disconnect) end(ctx context.Context) error {
+	// A Connect that was under way may have taken the mark away, and saved
+	// another connection.
+	if err := d.mark(ctx); err != nil {
+		return err
+	}
+	if err := d.find(ctx); err != nil {
+		return err
+	}
+	operation, err := d.closeRuns(ctx)
+	if err != nil {
+		return err
+	}
+	d.farewell(ctx, operation)
+	d.s.sharedOf(d.params.Connection).tokens.adopt(new(tokens))
+	if d.params.RemoveContacts {
+		if err := d.remove(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.forget(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// find makes sure that there is or was such a connection.
+func (d *disconnect) find(ctx context.Context) error {
+	conn, err := d.s.lookUpConnection(ctx, d.params.Connection)
+	d.known = false
+	switch {
+	case err == nil:
+		d.known, d.conn = true, conn
+		return nil
+	case errors.Is(err, ErrInvalidConnection): // to be disconnected all the same
+		return nil
+	case !errors.Is(err, ErrNotConnected):
+		return err
+	}
+	st, stateErr := d.s.readState(ctx, d.params.Connection)
+	if stateErr != nil {
+		return stateErr
+	}
+	if st.Revision == 0 {
+		return err
+	}
+	return nil
+}
+
+// mark says in the state that the connection is disconnected.
+func (d *disconnect) mark(ctx context.Context) error {
+	st, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
+		now := d.s.millis()
+		end := Disconnection{At: now}
+		if st.Disconnected != nil {
+			end = *st.Disconnected
+		}
+		switch {
+		case d.params.RemoveContacts:
+			end.EraseBy = time.Time{}
+		case st.Disconnected == nil:
+			end.EraseBy = now.Add(keptFor)
+		}
+		if st.Disconnected != nil && end == *st.Disconnected {
+			return false
+		}
+		st.Disconnected = &end
+		st.Pause, st.CheckDue = nil, false
+		return true
+	})
+	if err == nil && st.Disconnected != nil {
+		d.result.EraseBy = st.Disconnected.EraseBy
+	}
+	return err
+}
+
+// takeLeases waits until nobody works for the connection, and keeps it so
+// until release is called. The context ends with any of the leases.
+func (d *disconnect) takeLeases(ctx context.Context) (held context.Context, release func(), err error) {
+	var undo []func()
+	release = func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	}
+	// Who is at work finds at its next renewal that it must end; who hangs
+	// loses its lease.
+	patience := 2 * d.s.leaseTTL
+	held = ctx
+	for _, kind := range []LeaseKind{LeaseRun, LeaseCatchUp, LeaseDrain, LeaseCheck} {
+		lease, until, err := d.s.takeLease(held, d.params.Connection, kind, patience)
+		if err != nil {
+			release()
+			return ctx, nil, err
+		}
+		inner, stop := d.s.holdLease(held, lease, until, nil)
+		if kind == LeaseRun {
+			d.runs = lease
+		}
+		undo = append(undo, func() {
+			stop()
+			d.s.release(ctx, lease)
+		})
+		held = inner
+	}
+	return held, release, nil
+}
+
+// closeRuns ends a run that was cut off, so that none is resumed, and returns
+// the bulk operation that it had at Shopify.
+func (d *disconnect) closeRuns(ctx context.Context) (operation string, err error) {
+	runs, err := d.s.state.Runs(ctx, RunsParams{Connection: d.params.Connection, Limit: 1})
+	if err != nil {
+		return "", storeError("read the runs", err)
+	}
+	for _, old := range runs.Runs {
+		if !old.cutOff() {
+			continue
+		}
+		var at checkpoint
+		if json.Unmarshal(old.Checkpoint, &at) == nil {
+			operation = at.Bulk
+		}
+		old.State, old.Error, old.Checkpoint = RunFailed, "the connection was disconnected", nil
+		old.Report.EndedAt = d.s.millis()
+		if _, err := d.s.state.SaveRun(ctx, SaveRunParams{Lease: d.runs, Run: old}); err != nil {
+			return "", storeError("save the run", err)
+		}
+	}
+	return operation, nil
+}
+
+// farewell removes the subscriptions and cancels the bulk operation, as far as
+// Shopify lets it.
+func (d *disconnect) farewell(ctx context.Context, operation string) {
+	if !d.known || d.conn.validate() != nil {
+		return // no credentials, or none any more
+	}
+	asked, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	if operation != "" { // it holds one of few places
+		adm, err := d.s.admin(d.conn, throttle.Lookup)
+		if err == nil {
+			err = adm.cancelBulk(asked, operation)
+		}
+		if err != nil {
+			d.warn(ctx, "the bulk operation was not cancelled", err)
+		}
+	}
+	var err error
+	if d.result.Unsubscribed, err = d.s.unsubscribe(asked, d.conn); err != nil {
+		d.warn(ctx, "webhook subscriptions stay", err)
+	}
+}
+
+func (d *disconnect) warn(ctx context.Context, what string, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrUnavailable
+	}
+	d.result.Warnings = append(d.result.Warnings, fmt.Sprintf("%s: %v", what, err))
+	d.s.logger.WarnContext(ctx, what, "connection", string(d.params.Connection), "error", err)
+}
+
+// remove turns every contact into a tombstone. Its time is as early as does
+// that, for only what is observed later brings a contact back: at first what is
+// certainly not ahead of Shopify's clock, then as late as the contacts left.
+func (d *disconnect) remove(ctx context.Context) error {
+	id := d.params.Connection
+	at := d.s.shopNow(id).Add(-2 * time.Second)
+	for range maxRounds {
+		got, err := d.s.contacts.RemoveContacts(ctx, RemoveContactsParams{
+			Connection: id, All: true, Reason: RemovedDisconnected, ObservedAt: at,
+		})
+		if err != nil {
+			return storeError("remove the contacts", err)
+		}
+		d.result.Removed += got.Removed
+		latest, left, err := d.latest(ctx)
+		if err != nil {
+			return err
+		}
+		if !left {
+			_, err := d.s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id})
+			if err != nil {
+				return storeError("forget runs and marks", err)
+			}
+			return nil
+		}
+		if at = latest; latest.IsZero() {
+			at = d.s.millis()
+		}
+	}
+	return storeError("remove the contacts", Reason("contacts are left however often they are removed: see ContactStore.RemoveContacts"))
+}
+
+// latest is when the latest of the live contacts was observed, if there are any.
+func (d *disconnect) latest(ctx context.Context) (at time.Time, left bool, err error) {
+	w := writer{s: d.s, conn: Connection{ID: d.params.Connection}}
+	p := ContactIDsParams{Connection: d.params.Connection, Limit: maxIDs}
+	for {
+		page, err := d.s.contacts.ContactIDs(ctx, p)
+		if err != nil {
+			return at, left, storeError("read contacts", err)
+		}
+		if len(page.IDs) == 0 {
+			return at, left, nil
+		}
+		left = true
+		stored, err := w.stored(ctx, page.IDs)
+		if err != nil {
+			return at, left, err
+		}
+		for _, c := range stored {
+			if c.Version.ObservedAt.After(at) {
+				at = c.Version.ObservedAt
+			}
+		}
+		last := page.IDs[len(page.IDs)-1]
+		if last <= p.After {
+			return at, left, storeError("read contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
+		}
+		p.After = last
+	}
+}
+
+// forget drops what may not stay of the connection itself.
+func (d *disconnect) forget(ctx context.Context) error {
+	if d.params.RemoveContacts {
+		_, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
+			st.RunAt, st.TriedAt, st.InStepAsOf, st.CountedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+			st.CaughtUpTo, st.CaughtUpAt, st.Customers = time.Time{}, time.Time{}, 0
+			st.Health = Health{}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	store, _ := d.s.conns.(ConnectionStore)
+	switch {
+	case store == nil:
+		return nil
+	case d.params.RemoveContacts:
+		if _, err := store.DeleteConnection(ctx, DeleteConnectionParams{Connection: d.params.Connection}); err != nil {
+			return storeError("delete the connection", err)
+		}
+		return nil
+	case !d.known:
+		return nil
+	}
+	kept := Connection{ID: d.conn.ID, Shop: d.conn.Shop, Credentials: Credentials{
+		ClientSecret: d.conn.Credentials.ClientSecret, PreviousClientSecret: d.conn.Credentials.PreviousClientSecret,
+	}}
+	if _, err := store.SaveConnection(ctx, SaveConnectionParams{Connection: kept}); err != nil {
+		return storeError("forget the connection's tokens", err)
+	}
+	return nil
+}
