@@ -73,7 +73,7 @@ func (p *page) fields(c shopifysync.Contact) []fieldRow {
 		{Label: t.Phone, Value: c.Phone, Masked: m.Has(shopifysync.FieldPhone), Source: phone},
 		{Label: t.Tags, List: c.Tags, Masked: m.Has(shopifysync.FieldTags), Source: "tags"},
 	}
-	for _, a := range c.Attributes {
+	for _, a := range inOrder(c.Attributes) {
 		v := p.attribute(a)
 		row := fieldRow{Label: v.Label, Value: v.Value, Tone: v.Tone, Source: attributeSources[a.Key]}
 		if v.Consent != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,6 +222,14 @@ func (p *page) Estimate(now shopifysync.Progress) string {
 	return fmt.Sprintf(p.T.Between, low, high)
 }
 
+// CountLine says how many contacts there are, or match.
+func (p *page) CountLine(filtered bool, n int64) string {
+	if filtered {
+		return fmt.Sprintf(p.T.Found, p.Num(n))
+	}
+	return fmt.Sprintf(p.T.Total, p.Num(n))
+}
+
 // Sum says how a report's parts add up to what was seen.
 func (p *page) Sum(r shopifysync.Report) string {
 	return fmt.Sprintf(p.T.SumLine, p.Num(r.Seen), p.Num(r.Created), p.Num(r.Updated), p.Num(r.Unchanged+r.Stale), p.Num(r.SkippedTotal()), p.Num(r.Failed))
@@ -328,10 +337,28 @@ func (p *page) card(contact shopifysync.Contact) cardView {
 		NameMasked: m.Has(shopifysync.FieldName), EmailMasked: m.Has(shopifysync.FieldEmail),
 		PhoneMasked: m.Has(shopifysync.FieldPhone), TagsMasked: m.Has(shopifysync.FieldTags),
 	}
-	for _, a := range contact.Attributes {
+	for _, a := range inOrder(contact.Attributes) {
 		v.Attributes = append(v.Attributes, p.attribute(a))
 	}
 	return v
+}
+
+// attributeOrder is the order of the product page; others follow.
+var attributeOrder = []shopifysync.AttributeKey{
+	shopifysync.AttrOrdersCount, shopifysync.AttrTotalSpent, shopifysync.AttrNote, shopifysync.AttrEmailConsent, shopifysync.AttrSMSConsent,
+}
+
+// inOrder returns the attributes, which stores keep sorted by key, as they are shown.
+func inOrder(attributes []shopifysync.Attribute) []shopifysync.Attribute {
+	place := func(a shopifysync.Attribute) int {
+		if i := slices.Index(attributeOrder, a.Key); i >= 0 {
+			return i
+		}
+		return len(attributeOrder)
+	}
+	out := slices.Clone(attributes)
+	slices.SortStableFunc(out, func(a, b shopifysync.Attribute) int { return place(a) - place(b) })
+	return out
 }
 
 // Field shows a text, or why there is none.

@@ -129,7 +129,7 @@ var english = texts{
 	},
 	Sources: map[string]string{"pages": "by pages", "bulk": "by bulk file", "pages+bulk": "by pages and bulk file"},
 
-	Found: "Found:", Total: "Total:", Search: "Search", SearchHint: "Name, e-mail, phone or member number", SearchButton: "Search", Tag: "Tag", MoreFilters: "More filters", NotANumber: "Enter a number", ClearFilters: "Clear",
+	Found: "%s found", Total: "%s in all", Search: "Search", SearchHint: "Name, e-mail, phone or member number", SearchButton: "Search", Tag: "Tag", MoreFilters: "More filters", NotANumber: "Enter a number", ClearFilters: "Clear",
 	Name: "Name", FirstName: "First name", LastName: "Last name", MemberNumber: "Member number", Email: "E-mail", Phone: "Phone", Tags: "Tags", Note: "Note", OrdersShort: "Orders", SpentShort: "Spent",
 	Nameless: "no name given", NothingFound: "No contact matches.", NoContacts: "There are no contacts yet: sync first.", Pages: "Pages", FirstPage: "First page", NextPage: "Next page",
 	OpenChat: "Open chat", Fields: "Member", FieldName: "Field", Value: "Value", Source: "Source", NameSource: "made of firstName and lastName",

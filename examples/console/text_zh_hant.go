@@ -129,7 +129,7 @@ var traditionalChinese = texts{
 	},
 	Sources: map[string]string{"pages": "分頁讀取", "bulk": "整批檔案", "pages+bulk": "分頁與整批檔案"},
 
-	Found: "符合條件：", Total: "共", Search: "搜尋", SearchHint: "姓名、Email、電話或會員編號", SearchButton: "搜尋", Tag: "標籤", MoreFilters: "更多條件", NotANumber: "請輸入數字", ClearFilters: "清除條件",
+	Found: "符合條件：%s 位", Total: "共 %s 位", Search: "搜尋", SearchHint: "姓名、Email、電話或會員編號", SearchButton: "搜尋", Tag: "標籤", MoreFilters: "更多條件", NotANumber: "請輸入數字", ClearFilters: "清除條件",
 	Name: "姓名", FirstName: "名字", LastName: "姓氏", MemberNumber: "會員編號", Email: "Email", Phone: "電話", Tags: "標籤", Note: "備註", OrdersShort: "訂單數", SpentShort: "消費金額",
 	Nameless: "未提供姓名", NothingFound: "沒有符合條件的聯絡人。", NoContacts: "還沒有聯絡人。請先同步。", Pages: "分頁", FirstPage: "第一頁", NextPage: "下一頁",
 	OpenChat: "開啟對話", Fields: "會員資料", FieldName: "欄位", Value: "值", Source: "來源", NameSource: "firstName 與 lastName 組成",

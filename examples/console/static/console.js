@@ -47,6 +47,9 @@ if (live().length > 0) {
   addEventListener("pagehide", () => stream.close());
 }
 
+// On a narrow screen the tabs scroll: the current one is to be seen.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A button that takes a while says so, and is not pressed twice.
 addEventListener("submit", (event) => {
   const form = event.target;
