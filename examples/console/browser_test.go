@@ -223,10 +223,10 @@ func (b *browser) clickOn(xpath string) {
 	}
 }
 
-// fill types into the field of that name, in place of what is there.
+// fill types into the field of that name or id, in place of what is there.
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
-	field := chromedp.CSS(fmt.Sprintf(`[name=%q]:not([type=hidden])`, name))
+	field := chromedp.CSS(fmt.Sprintf(`[name=%q]:not([type=hidden]), #%s`, name, name))
 	selectAll := chromedp.Evaluate[chromedp.Void](`document.activeElement.select()`)
 	if text == "" {
 		text = kb.Backspace
@@ -556,7 +556,7 @@ func TestBrowserMissedWebhooks(t *testing.T) {
 		b.click(T.ActDrop)
 		b.see(T.DroppingNow)
 		b.open(fmt.Sprintf("/shopify/demo-shop?customer=%d", ming.ID))
-		b.fill("first", "大明")
+		b.fill("p-first", "大明")
 		b.click(T.ActSave)
 		b.see(T.Lost)
 		b.fill("tag", "tag-without-webhook")
@@ -571,10 +571,14 @@ func TestBrowserMissedWebhooks(t *testing.T) {
 		b.open(contact)
 		b.see("王大明")
 		b.demo.store("demo-shop").UpdateQuietly(ming.ID, platinum) // a tag moves no time of change
-		b.open("/stores/demo-shop/sync")
-		b.click(T.SyncAgain)
-		b.result()
-		b.open(contact)
+		for range 5 { // two looks within one second of Shopify's clock cannot be told apart
+			b.open("/stores/demo-shop/sync")
+			b.click(T.SyncAgain)
+			b.result()
+			if b.open(contact); strings.Contains(b.text(), "quiet-tag") {
+				break
+			}
+		}
 		b.see("quiet-tag", "tag-without-webhook")
 		b.open("/shopify/demo-shop")
 		b.click(T.ActDeliver)
@@ -719,7 +723,7 @@ func TestBrowserFailuresAndRemovals(t *testing.T) {
 		b.see(fmt.Sprint(ling.ID), T.Attempts)
 		b.shot("history-failed")
 		b.open(fmt.Sprintf("/shopify/demo-shop?customer=%d", ling.ID))
-		b.fill("first", "美玲")
+		b.fill("p-first", "美玲")
 		b.click(T.ActSave)
 		b.open("/stores/demo-shop/history")
 		b.click(T.RetryFailed)
@@ -784,7 +788,7 @@ func TestBrowserPrivacy(t *testing.T) {
 		b.lacks("王小明", ming.Email)
 		b.shot("receipt")
 		b.open(fmt.Sprintf("/shopify/demo-shop?customer=%d", ming.ID))
-		b.fill("first", "小明明") // the shop goes on sending them
+		b.fill("p-first", "小明明") // the shop goes on sending them
 		b.click(T.ActSave)
 		b.click(T.ActDataRequest)
 		b.see("customers/data_request")
@@ -820,7 +824,7 @@ func TestBrowserDisconnect(t *testing.T) {
 		b.connectByForm("demo-shop")
 		b.click(T.ConnectButton)
 		b.see(T.Done["connected"])
-		b.open("/stores/demo-shop/sync")
+		b.open("/stores/demo-shop")
 		b.click(T.SyncNow)
 		b.wantNew("0")
 		b.open("/stores/demo-shop/disconnect")
