@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/bulk"
 	"github.com/omnichat/shopifysync/internal/throttle"
 	"github.com/omnichat/shopifysync/shopifytest"
@@ -81,17 +81,19 @@ func newLineBench(tb testing.TB, customers int) *lineBench {
 
 // contact is the way of a run.
 func (b *lineBench) contact(line []byte) (Contact, string, error) {
-	o, _ := b.admin.observeRaw(line, 0, b.observed)
-	return b.admin.s.toContact(b.conn, o)
+	o, _ := b.admin.observeRaw(line, 0, 0, b.observed)
+	m, err := b.admin.s.toContact(b.conn, o)
+	return m.contact, m.skip, err
 }
 
 // contactByJSON is the same with encoding/json in place of [bulk.Decode].
 func (b *lineBench) contactByJSON(line []byte) (Contact, string, error) {
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	if err := json.Unmarshal(line, &c); err != nil {
 		return Contact{}, "", err
 	}
-	return b.admin.s.toContact(b.conn, observe(&c, 0, b.observed))
+	m, err := b.admin.s.toContact(b.conn, observe(&c, 0, 0, b.observed))
+	return m.contact, m.skip, err
 }
 
 // BenchmarkDecodeMap makes contacts of the lines of a bulk file, by this

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,7 +124,9 @@ type Connection struct {
 	// empty means [DefaultAPIVersion].
 	APIVersion string
 	// WhatsApp, if set, makes every member with a usable phone a WhatsApp
-	// contact of that account.
+	// contact of that account; see [Report].WhatsApp. A change of it covers all
+	// contacts at the next full run. Nil leaves links as they are; to end them
+	// use the policy [WhatsAppNone].
 	WhatsApp *WhatsAppSettings
 	// Labels are the host's own, untouched by the library.
 	Labels map[string]string
@@ -136,7 +139,8 @@ type WhatsAppSettings struct {
 	// Policy says which members are added; the zero value is [WhatsAppAll].
 	Policy WhatsAppPolicy
 	// Country is the ISO 3166-1 alpha-2 code used for phone numbers in national
-	// format when the customer's address names no country; may be empty.
+	// format when the customer's address names no country: the shop's own, as a
+	// rule; may be empty.
 	Country string
 }
 
@@ -147,7 +151,7 @@ type WhatsAppPolicy string
 // The policies.
 const (
 	WhatsAppAll        WhatsAppPolicy = ""           // every member with a usable phone
-	WhatsAppSubscribed WhatsAppPolicy = "subscribed" // only those whose WhatsApp marketing consent is SUBSCRIBED (API 2026-07 and later)
+	WhatsAppSubscribed WhatsAppPolicy = "subscribed" // only those whose WhatsApp marketing consent is SUBSCRIBED; before API 2026-07 none is shown, and links stay as they are
 	WhatsAppNone       WhatsAppPolicy = "none"       // nobody; those linked before are unlinked
 )
 
@@ -161,6 +165,8 @@ func (c Connection) validate() error {
 		return fmt.Errorf("%w: it needs an access token, or a client ID and a client secret", ErrInvalidConnection)
 	case c.APIVersion != "" && !validAPIVersion(c.APIVersion):
 		return fmt.Errorf("%w: API version %q is not of the form 2024-04", ErrInvalidConnection, c.APIVersion)
+	case c.WhatsApp != nil && !slices.Contains([]WhatsAppPolicy{WhatsAppAll, WhatsAppSubscribed, WhatsAppNone}, c.WhatsApp.Policy):
+		return fmt.Errorf("%w: there is no WhatsApp policy %q", ErrInvalidConnection, c.WhatsApp.Policy)
 	case c.WhatsApp != nil && c.WhatsApp.AccountID == "":
 		return fmt.Errorf("%w: WhatsApp settings need an account id", ErrInvalidConnection)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
 	"github.com/omnichat/shopifysync/internal/adminapi/v2025_07"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/bulk"
 	"github.com/omnichat/shopifysync/internal/shopify"
 	"github.com/omnichat/shopifysync/internal/throttle"
@@ -32,6 +33,7 @@ type admin struct {
 	without  FieldSet
 	shopID   string        // the store's identity; empty until it is known
 	served   string        // the version that answered last
+	usual    string        // the version that answered this process before; may be empty
 	warned   string        // what Shopify calls deprecated in it
 	cost     float64       // points that the last answer said its request needs
 	elapsed  time.Duration // how long the last attempt took
@@ -69,6 +71,9 @@ func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token fu
 		return nil, fmt.Errorf("shopifysync: %w", err)
 	}
 	a.client = client
+	if v := sh.served.Load(); v != nil && v.asked == conn.apiVersion() {
+		a.usual = v.served
+	}
 	return a, nil
 }
 
@@ -112,14 +117,31 @@ func (a *admin) noteVersion(ctx context.Context, m shopify.Meta) {
 		return
 	}
 	a.served = served
-	said := served + " " + m.DeprecatedReason
-	if before := a.s.sharedOf(a.conn.ID).saidVersion.Swap(&said); before != nil && *before == said {
+	said := &servedVersion{asked: a.conn.apiVersion(), served: served, deprecated: m.DeprecatedReason}
+	if before := a.s.sharedOf(a.conn.ID).served.Swap(said); before != nil && *before == *said {
 		return // once is enough
 	}
 	if asked := a.conn.apiVersion(); served != asked || m.DeprecatedReason != "" {
 		a.s.logger.WarnContext(ctx, "Shopify answers with another API version than asked for, or calls it deprecated",
 			"connection", string(a.conn.ID), "asked", asked, "served", served, "deprecated", m.DeprecatedReason)
 	}
+}
+
+// version is the one that Shopify serves, as far as is known; else empty.
+func (a *admin) version() string {
+	if a.served == "" {
+		return a.usual
+	}
+	return a.served
+}
+
+// lacking tells which fields cannot be asked for in the version served.
+// "unstable" has all: it sorts behind every date.
+func (a *admin) lacking() FieldSet {
+	if a.version() < v2026_07.MinVersion {
+		return FieldWhatsAppConsent
+	}
+	return 0
 }
 
 // apiError converts the transport's error.
@@ -173,6 +195,7 @@ func isKind(err error, kind shopify.Kind) bool {
 // set, a record that could not be read.
 type observed struct {
 	customer Customer
+	lacking  FieldSet // not in the version served, and masked for that
 	version  Version
 	err      error
 }
@@ -191,9 +214,22 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 	if after != "" {
 		cursor = &after
 	}
-	var resp *adminapi.CustomersPageResponse
-	meta, err := a.call(ctx, "CustomersPage", func(m *shopify.Meta) (err error) {
-		resp, err = adminapi.CustomersPage(ctx, a.client.Call(m, a.priority), first, cursor, "", adminapi.CustomerSortKeysId, true)
+	lacking := a.lacking()
+	var nodes []v2026_07.Customer
+	var info adminapi.PageInfo
+	meta, err := a.call(ctx, "CustomersPage", func(m *shopify.Meta) error {
+		client, sort := a.client.Call(m, a.priority), adminapi.CustomerSortKeysId
+		if lacking.Has(FieldWhatsAppConsent) {
+			resp, err := adminapi.CustomersPage(ctx, client, first, cursor, "", sort, true)
+			if err == nil {
+				nodes, info = withoutConsent(resp.Customers.Nodes), resp.Customers.PageInfo
+			}
+			return err
+		}
+		resp, err := v2026_07.CustomersPage(ctx, client, first, cursor, "", sort, true)
+		if err == nil {
+			nodes, info = resp.Customers.Nodes, resp.Customers.PageInfo
+		}
 		return err
 	})
 	var records []observed
@@ -213,7 +249,7 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 			records = make([]observed, len(data.Customers.Nodes))
 		}
 		for i, node := range data.Customers.Nodes {
-			records[i], _ = a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
+			records[i], _ = a.observeRaw(node, a.without|masks[i], lacking, meta.ObservedAt)
 		}
 		return a.finishPage(records, masks, data.Customers.PageInfo, meta)
 	}
@@ -221,13 +257,25 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 		return observedPage{}, err
 	}
 	masks := pathMasks(meta.FieldErrors, "customers", "nodes")
-	if resp.Customers.Nodes != nil {
-		records = make([]observed, len(resp.Customers.Nodes))
+	if nodes != nil {
+		records = make([]observed, len(nodes))
 	}
-	for i := range resp.Customers.Nodes {
-		records[i] = observe(&resp.Customers.Nodes[i], a.without|masks[i], meta.ObservedAt)
+	for i := range nodes {
+		records[i] = observe(&nodes[i], a.without|masks[i], lacking, meta.ObservedAt)
 	}
-	return a.finishPage(records, masks, resp.Customers.PageInfo, meta)
+	return a.finishPage(records, masks, info, meta)
+}
+
+// withoutConsent makes customers of 2026-07 of earlier ones.
+func withoutConsent(nodes []adminapi.CustomerFields) []v2026_07.Customer {
+	if nodes == nil {
+		return nil
+	}
+	out := make([]v2026_07.Customer, len(nodes))
+	for i := range nodes {
+		out[i].CustomerFields = nodes[i]
+	}
+	return out
 }
 
 // finishPage makes a page of its records, which are nil if there was no list.
@@ -313,10 +361,32 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 	for i, id := range ids {
 		gids[i] = id.GID()
 	}
-	var resp *adminapi.CustomersByIDResponse
-	meta, err := a.call(ctx, "CustomersByID", func(m *shopify.Meta) (err error) {
-		resp, err = adminapi.CustomersByID(ctx, a.client.Call(m, a.priority), gids)
-		return err
+	lacking := a.lacking()
+	var nodes []*v2026_07.Customer
+	meta, err := a.call(ctx, "CustomersByID", func(m *shopify.Meta) error {
+		client := a.client.Call(m, a.priority)
+		if !lacking.Has(FieldWhatsAppConsent) {
+			resp, err := v2026_07.CustomersByID(ctx, client, gids)
+			if err == nil {
+				nodes = resp.Nodes
+			}
+			return err
+		}
+		resp, err := adminapi.CustomersByID(ctx, client, gids)
+		if err != nil {
+			return err
+		}
+		nodes = make([]*v2026_07.Customer, len(resp.Nodes))
+		for i, node := range resp.Nodes {
+			switch n := node.(type) {
+			case nil:
+			case *adminapi.CustomersByIDNodesCustomer:
+				nodes[i] = &v2026_07.Customer{CustomerFields: n.CustomerFields}
+			default: // no customer has that id
+				nodes[i] = new(v2026_07.Customer)
+			}
+		}
+		return nil
 	})
 	masks := pathMasks(meta.FieldErrors, "nodes")
 	if raw := undecoded(err); raw != nil {
@@ -331,7 +401,7 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 				}
 				continue
 			}
-			o, _ := a.observeRaw(node, a.without|masks[i], meta.ObservedAt)
+			o, _ := a.observeRaw(node, a.without|masks[i], lacking, meta.ObservedAt)
 			if o.customer.ID != 0 && o.customer.ID != ids[i] {
 				return nil, nil, time.Time{}, otherIDs(meta)
 			}
@@ -343,20 +413,18 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}
-	if len(resp.Nodes) != len(ids) {
+	if len(nodes) != len(ids) {
 		return nil, nil, time.Time{}, otherIDs(meta)
 	}
-	for i, node := range resp.Nodes {
-		switch n := node.(type) {
-		case nil:
-			if !coversNode(meta.FieldErrors, i) {
-				gone = append(gone, ids[i])
-			}
-		case *adminapi.CustomersByIDNodesCustomer:
-			if n.Id != ids[i].GID() {
-				return nil, nil, time.Time{}, otherIDs(meta)
-			}
-			found = append(found, observe(&n.CustomerFields, a.without|masks[i], meta.ObservedAt))
+	for i, node := range nodes {
+		switch {
+		case node == nil && !coversNode(meta.FieldErrors, i):
+			gone = append(gone, ids[i])
+		case node == nil: // refused
+		case node.Id != ids[i].GID():
+			return nil, nil, time.Time{}, otherIDs(meta)
+		default:
+			found = append(found, observe(node, a.without|masks[i], lacking, meta.ObservedAt))
 		}
 	}
 	return found, gone, meta.ObservedAt, nil
@@ -375,18 +443,20 @@ func coversNode(errs []shopify.FieldError, i int) bool {
 	})
 }
 
-func observe(c *adminapi.CustomerFields, masked FieldSet, at time.Time) observed {
-	customer, err := customerFromAdmin(c, masked)
+// observe takes a customer of an answer: masked fields were refused or left out,
+// lacking ones are not in the version served.
+func observe(c *v2026_07.Customer, masked, lacking FieldSet, at time.Time) observed {
+	customer, err := customerFromAdmin(c, masked|lacking)
 	if err != nil {
 		customer.ID, _ = ParseCustomerID(c.Id) // 0 if that is what is wrong
 	}
-	return observed{customer: customer, version: Version{UpdatedAt: c.UpdatedAt, ObservedAt: at}, err: err}
+	return observed{customer: customer, lacking: lacking, version: Version{UpdatedAt: c.UpdatedAt, ObservedAt: at}, err: err}
 }
 
 // observeRaw reads a record that the typed decoding stumbled over, or a line
 // of a bulk file.
-func (a *admin) observeRaw(raw []byte, masked FieldSet, at time.Time) (o observed, child bool) {
-	var c adminapi.CustomerFields
+func (a *admin) observeRaw(raw []byte, masked, lacking FieldSet, at time.Time) (o observed, child bool) {
+	var c v2026_07.Customer
 	object, err := bulk.Decode(raw, &c)
 	if err != nil {
 		o := observed{version: Version{ObservedAt: at}, err: err}
@@ -399,7 +469,7 @@ func (a *admin) observeRaw(raw []byte, masked FieldSet, at time.Time) (o observe
 	if object.Child {
 		return observed{}, true
 	}
-	return observe(&c, masked, at), false
+	return observe(&c, masked, lacking, at), false
 }
 
 // undecoded returns the data of an answer that had another shape than asked
@@ -494,10 +564,10 @@ func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
 	return info, nil
 }
 
-// confirmShop is checkShop for the first call of a connection: before that the
-// store's identity is not known.
+// confirmShop is checkShop for the first call of a connection, when the store's
+// identity is not known, or of a process, when the version served is not.
 func (a *admin) confirmShop(ctx context.Context) error {
-	if a.shopID != "" {
+	if a.shopID != "" && a.version() != "" {
 		return nil
 	}
 	if _, err := a.checkShop(ctx); err != nil {
@@ -566,10 +636,29 @@ func bulkFrom(f adminapi.BulkOperationFields) *bulkOperation {
 	}
 }
 
-// bulkQuery is the text handed to Shopify: genqlient's own operation, less the
-// fields left out.
+// bulkQuery is the text handed to Shopify: genqlient's own operation for the
+// version served, less the fields left out.
 func (a *admin) bulkQuery() string {
-	return adminapi.Without(adminapi.BulkCustomers_Operation, a.without.adminFields()...)
+	query := v2026_07.BulkCustomers_Operation
+	if a.lacking().Has(FieldWhatsAppConsent) {
+		query = adminapi.BulkCustomers_Operation
+	}
+	return adminapi.Without(query, a.without.adminFields()...)
+}
+
+// bulkQueries are the texts that bulkQuery may return: a run that was begun
+// with others is not gone on with.
+func (a *admin) bulkQueries() string {
+	out := a.without.adminFields()
+	return adminapi.Without(adminapi.BulkCustomers_Operation, out...) + adminapi.Without(v2026_07.BulkCustomers_Operation, out...)
+}
+
+// lacking tells which fields were not asked for in the operation.
+func (b *bulkOperation) lacking() FieldSet {
+	if strings.Contains(b.query, "whatsAppMarketingConsent") {
+		return 0
+	}
+	return FieldWhatsAppConsent
 }
 
 // errBulkBusy: Shopify takes no further bulk operation at the moment.

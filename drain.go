@@ -165,8 +165,7 @@ func (d *drain) due(ctx context.Context, after CustomerID, limit int) (MarksResu
 // run goes through the due marks until none is left, each pass in the order
 // of the customers' ids.
 func (d *drain) run(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == ""
-	if err := d.admin.confirmShop(ctx); err != nil {
+	if err := d.confirmShop(ctx); err != nil {
 		return err
 	}
 	for {
@@ -180,6 +179,11 @@ func (d *drain) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (d *drain) confirmShop(ctx context.Context) error {
+	d.asked = d.asked || d.admin.shopID == "" || d.admin.version() == ""
+	return d.admin.confirmShop(ctx)
 }
 
 func (d *drain) over() bool {
@@ -273,6 +277,8 @@ func (d *drain) answer(ctx context.Context, marks []Mark) error {
 	r.Stale += t.stale
 	r.Skipped = addReasons(r.Skipped, t.skipped)
 	r.Removed = addCounts(r.Removed, t.removed)
+	r.WhatsApp = addCounts(r.WhatsApp, t.whatsApp)
+	r.WhatsAppUnusable = addUnusable(r.WhatsAppUnusable, t.unusable)
 	r.Masked |= t.masked
 	r.Failed += int64(len(t.failures))
 	for _, f := range t.failures {

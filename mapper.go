@@ -11,27 +11,29 @@ type FieldSet uint32
 
 // The fields of a customer that can be left out or refused on their own.
 const (
-	FieldName          FieldSet = 1 << iota // first and last name, and the name made of them
-	FieldEmail                              // e-mail address
-	FieldPhone                              // phone number
-	FieldTags                               // tags
-	FieldNote                               // the merchant's note
-	FieldOrders                             // number of orders
-	FieldSpent                              // amount spent
-	FieldEmailConsent                       // e-mail marketing consent
-	FieldSMSConsent                         // SMS marketing consent
-	FieldAddress                            // default address
-	FieldLocale                             // locale
-	FieldState                              // state of the customer's account
-	FieldVerifiedEmail                      // whether the e-mail is verified
-	FieldCreatedAt                          // creation time
+	FieldName            FieldSet = 1 << iota // first and last name, and the name made of them
+	FieldEmail                                // e-mail address
+	FieldPhone                                // phone number
+	FieldTags                                 // tags
+	FieldNote                                 // the merchant's note
+	FieldOrders                               // number of orders
+	FieldSpent                                // amount spent
+	FieldEmailConsent                         // e-mail marketing consent
+	FieldSMSConsent                           // SMS marketing consent
+	FieldAddress                              // default address
+	FieldLocale                               // locale
+	FieldState                                // state of the customer's account
+	FieldVerifiedEmail                        // whether the e-mail is verified
+	FieldCreatedAt                            // creation time
+	FieldWhatsAppConsent                      // WhatsApp marketing consent; not to be had before API 2026-07
 
-	allFields = FieldCreatedAt<<1 - 1
+	allFields = FieldWhatsAppConsent<<1 - 1
 )
 
 var fieldNames = []string{
 	"name", "email", "phone", "tags", "note", "orders", "spent", "email consent", "sms consent",
 	"address", "locale", "state", "verified email", "created at",
+	"whatsapp consent",
 }
 
 // Has reports whether s holds every field of f.
@@ -65,9 +67,12 @@ type Customer struct {
 	AmountSpent    Money  // as reported, in one currency
 	EmailConsent   *Consent
 	SMSConsent     *Consent
-	DefaultAddress *Address
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	// WhatsAppConsent is nil for a customer without a phone number; before API
+	// 2026-07 it is masked.
+	WhatsAppConsent *Consent
+	DefaultAddress  *Address
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
 	// Masked holds the fields that were refused or not asked for: their zero
 	// values above mean "not seen", not "empty".
 	Masked FieldSet
@@ -92,7 +97,7 @@ type Consent struct {
 	State         ConsentState
 	Level         ConsentLevel // empty if not reported
 	UpdatedAt     time.Time    // when the consent changed; zero if not reported
-	CollectedFrom string       // SHOPIFY or OTHER; SMS only
+	CollectedFrom string       // SHOPIFY or OTHER; not of e-mail
 	// Address is the e-mail address or phone number that the consent belongs
 	// to; empty if it was not seen.
 	Address string
@@ -109,15 +114,16 @@ func (c Consent) Equal(o Consent) bool {
 // library pass through as they are.
 type ConsentState string
 
-// The marketing states of Shopify's CustomerEmailMarketingState and
-// CustomerSmsMarketingState.
+// The marketing states of Shopify's CustomerEmailMarketingState,
+// CustomerSmsMarketingState and CustomerWhatsAppMarketingState.
 const (
-	ConsentSubscribed    ConsentState = "SUBSCRIBED"
-	ConsentNotSubscribed ConsentState = "NOT_SUBSCRIBED"
-	ConsentPending       ConsentState = "PENDING"
-	ConsentUnsubscribed  ConsentState = "UNSUBSCRIBED"
-	ConsentInvalid       ConsentState = "INVALID"
-	ConsentRedacted      ConsentState = "REDACTED"
+	ConsentSubscribed      ConsentState = "SUBSCRIBED"
+	ConsentNeverSubscribed ConsentState = "NEVER_SUBSCRIBED" // WhatsApp only
+	ConsentNotSubscribed   ConsentState = "NOT_SUBSCRIBED"
+	ConsentPending         ConsentState = "PENDING"
+	ConsentUnsubscribed    ConsentState = "UNSUBSCRIBED"
+	ConsentInvalid         ConsentState = "INVALID"
+	ConsentRedacted        ConsentState = "REDACTED"
 )
 
 // A ConsentLevel is Shopify's CustomerMarketingOptInLevel: SINGLE_OPT_IN,
@@ -192,20 +198,22 @@ type AttributeKey string
 
 // The attributes that the default mapper makes.
 const (
-	AttrOrdersCount  AttributeKey = "shopify.orders_count"            // number
-	AttrTotalSpent   AttributeKey = "shopify.total_spent"             // money
-	AttrNote         AttributeKey = "shopify.note"                    // text
-	AttrEmailConsent AttributeKey = "shopify.email_marketing_consent" // consent
-	AttrSMSConsent   AttributeKey = "shopify.sms_marketing_consent"   // consent
+	AttrOrdersCount     AttributeKey = "shopify.orders_count"               // number
+	AttrTotalSpent      AttributeKey = "shopify.total_spent"                // money
+	AttrNote            AttributeKey = "shopify.note"                       // text
+	AttrEmailConsent    AttributeKey = "shopify.email_marketing_consent"    // consent
+	AttrSMSConsent      AttributeKey = "shopify.sms_marketing_consent"      // consent
+	AttrWhatsAppConsent AttributeKey = "shopify.whatsapp_marketing_consent" // consent; API 2026-07 and later
 )
 
 // attributeFields tells which masked field keeps which attribute untouched.
 var attributeFields = map[AttributeKey]FieldSet{
-	AttrOrdersCount:  FieldOrders,
-	AttrTotalSpent:   FieldSpent,
-	AttrNote:         FieldNote,
-	AttrEmailConsent: FieldEmailConsent,
-	AttrSMSConsent:   FieldSMSConsent,
+	AttrOrdersCount:     FieldOrders,
+	AttrTotalSpent:      FieldSpent,
+	AttrNote:            FieldNote,
+	AttrEmailConsent:    FieldEmailConsent,
+	AttrSMSConsent:      FieldSMSConsent,
+	AttrWhatsAppConsent: FieldWhatsAppConsent,
 }
 
 // An AttributeKind is the type of an attribute's value.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 )
 
 // adminFieldSets names, for each field of a customer in the Admin API, the set
@@ -29,6 +29,7 @@ var adminFieldSets = []struct {
 	{"state", FieldState},
 	{"verifiedEmail", FieldVerifiedEmail},
 	{"createdAt", FieldCreatedAt},
+	{"defaultPhoneNumber", FieldWhatsAppConsent}, // of it, only that is read
 }
 
 // adminFields returns the names that the fields of s have in the Admin API,
@@ -70,7 +71,7 @@ func fieldsOfPath(path []any) (FieldSet, bool) {
 // customerFromAdmin makes a Customer of what the Admin API sent. Fields in
 // masked are zero in the result whatever was sent. The tags are shared with c.
 // The errors hold no value of the record.
-func customerFromAdmin(c *adminapi.CustomerFields, masked FieldSet) (Customer, error) {
+func customerFromAdmin(c *v2026_07.Customer, masked FieldSet) (Customer, error) {
 	id, err := ParseCustomerID(c.Id)
 	if err != nil {
 		return Customer{}, err
@@ -112,6 +113,16 @@ func customerFromAdmin(c *adminapi.CustomerFields, masked FieldSet) (Customer, e
 			Address:       c.Phone,
 		}
 	}
+	if phone := c.DefaultPhoneNumber; phone != nil && phone.WhatsAppMarketingConsent.State != "" {
+		consent := phone.WhatsAppMarketingConsent
+		out.WhatsAppConsent = &Consent{
+			State:         ConsentState(consent.State),
+			Level:         ConsentLevel(consent.OptInLevel),
+			UpdatedAt:     consent.UpdatedAt,
+			CollectedFrom: consent.CollectedFrom,
+			Address:       c.Phone,
+		}
+	}
 	if address := c.DefaultAddress; address != nil {
 		out.DefaultAddress = &Address{
 			Address1: address.Address1,
@@ -144,6 +155,9 @@ func (c *Customer) mask(masked FieldSet) {
 		c.Phone = ""
 		if c.SMSConsent != nil {
 			c.SMSConsent.Address = ""
+		}
+		if c.WhatsAppConsent != nil {
+			c.WhatsAppConsent.Address = ""
 		}
 	}
 	if masked.Has(FieldTags) {
@@ -178,5 +192,8 @@ func (c *Customer) mask(masked FieldSet) {
 	}
 	if masked.Has(FieldCreatedAt) {
 		c.CreatedAt = time.Time{}
+	}
+	if masked.Has(FieldWhatsAppConsent) {
+		c.WhatsAppConsent = nil
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 )
 
 const adminCustomer = `{
@@ -21,12 +22,13 @@ const adminCustomer = `{
 	"createdAt": "2023-01-02T03:04:05Z", "updatedAt": "2024-05-06T07:08:09Z",
 	"emailMarketingConsent": {"marketingState": "SUBSCRIBED", "marketingOptInLevel": "SINGLE_OPT_IN", "consentUpdatedAt": "2024-01-01T00:00:00Z"},
 	"smsMarketingConsent": {"marketingState": "NEW_STATE", "marketingOptInLevel": "UNKNOWN", "consentUpdatedAt": null, "consentCollectedFrom": "SHOPIFY"},
-	"defaultAddress": {"address1": "1", "address2": "2", "city": "3", "province": "4", "zip": "5", "countryCodeV2": "TW", "phone": "0212345678"}
+	"defaultAddress": {"address1": "1", "address2": "2", "city": "3", "province": "4", "zip": "5", "countryCodeV2": "TW", "phone": "0212345678"},
+	"defaultPhoneNumber": {"whatsAppMarketingConsent": {"state": "NEVER_SUBSCRIBED", "optInLevel": "UNKNOWN", "updatedAt": "2026-07-02T00:00:00Z", "collectedFrom": "OTHER"}}
 }`
 
-func decodeAdmin(t testing.TB, text string) *adminapi.CustomerFields {
+func decodeAdmin(t testing.TB, text string) *v2026_07.Customer {
 	t.Helper()
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +42,9 @@ func fullCustomer() Customer {
 		NumberOfOrders: "13", AmountSpent: Money{"11884.9", "TWD"},
 		EmailConsent: &Consent{State: ConsentSubscribed, Level: "SINGLE_OPT_IN", UpdatedAt: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Address: "Ming@example.com"},
 		SMSConsent:   &Consent{State: "NEW_STATE", Level: "UNKNOWN", CollectedFrom: "SHOPIFY", Address: "+886912345678"},
+		WhatsAppConsent: &Consent{
+			State: ConsentNeverSubscribed, Level: "UNKNOWN", UpdatedAt: time.Date(2026, 7, 2, 0, 0, 0, 0, time.UTC), CollectedFrom: "OTHER", Address: "+886912345678",
+		},
 		DefaultAddress: &Address{
 			Address1: "1", Address2: "2", City: "3", Province: "4", Zip: "5", Country: "TW", Phone: "0212345678",
 		},
@@ -79,20 +84,21 @@ func TestCustomerFromAdmin(t *testing.T) {
 // and says so, and no other is touched.
 func TestCustomerFromAdminMasked(t *testing.T) {
 	clear := map[FieldSet]func(*Customer){
-		FieldName:          func(c *Customer) { c.FirstName, c.LastName = "", "" },
-		FieldEmail:         func(c *Customer) { c.Email, c.EmailConsent.Address = "", "" },
-		FieldPhone:         func(c *Customer) { c.Phone, c.SMSConsent.Address = "", "" },
-		FieldTags:          func(c *Customer) { c.Tags = nil },
-		FieldNote:          func(c *Customer) { c.Note = "" },
-		FieldOrders:        func(c *Customer) { c.NumberOfOrders = "" },
-		FieldSpent:         func(c *Customer) { c.AmountSpent = Money{} },
-		FieldEmailConsent:  func(c *Customer) { c.EmailConsent = nil },
-		FieldSMSConsent:    func(c *Customer) { c.SMSConsent = nil },
-		FieldAddress:       func(c *Customer) { c.DefaultAddress = nil },
-		FieldLocale:        func(c *Customer) { c.Locale = "" },
-		FieldState:         func(c *Customer) { c.State = "" },
-		FieldVerifiedEmail: func(c *Customer) { c.VerifiedEmail = false },
-		FieldCreatedAt:     func(c *Customer) { c.CreatedAt = time.Time{} },
+		FieldName:            func(c *Customer) { c.FirstName, c.LastName = "", "" },
+		FieldEmail:           func(c *Customer) { c.Email, c.EmailConsent.Address = "", "" },
+		FieldPhone:           func(c *Customer) { c.Phone, c.SMSConsent.Address, c.WhatsAppConsent.Address = "", "", "" },
+		FieldTags:            func(c *Customer) { c.Tags = nil },
+		FieldNote:            func(c *Customer) { c.Note = "" },
+		FieldOrders:          func(c *Customer) { c.NumberOfOrders = "" },
+		FieldSpent:           func(c *Customer) { c.AmountSpent = Money{} },
+		FieldEmailConsent:    func(c *Customer) { c.EmailConsent = nil },
+		FieldSMSConsent:      func(c *Customer) { c.SMSConsent = nil },
+		FieldAddress:         func(c *Customer) { c.DefaultAddress = nil },
+		FieldLocale:          func(c *Customer) { c.Locale = "" },
+		FieldState:           func(c *Customer) { c.State = "" },
+		FieldVerifiedEmail:   func(c *Customer) { c.VerifiedEmail = false },
+		FieldCreatedAt:       func(c *Customer) { c.CreatedAt = time.Time{} },
+		FieldWhatsAppConsent: func(c *Customer) { c.WhatsAppConsent = nil },
 	}
 	if len(clear) != bits.OnesCount32(uint32(allFields)) {
 		t.Fatalf("%d fields are tested, there are %d", len(clear), bits.OnesCount32(uint32(allFields)))

@@ -18,9 +18,10 @@ type MapperOptions struct {
 }
 
 // NewMapper returns the mapper of this library: name, e-mail, phone, tags and
-// the five attributes [AttrOrdersCount], [AttrTotalSpent], [AttrNote],
-// [AttrEmailConsent] and [AttrSMSConsent]. What Shopify reports as empty is
-// cleared: a null attribute, an empty field.
+// the attributes [AttrOrdersCount], [AttrTotalSpent], [AttrNote],
+// [AttrEmailConsent], [AttrSMSConsent] and, where it is shown,
+// [AttrWhatsAppConsent]. What Shopify reports as empty is cleared: a null
+// attribute, an empty field.
 //
 // A host's own mapper may call it and go on from its result; see the example.
 //
@@ -54,7 +55,11 @@ func (o MapperOptions) contact(_ ConnectionID, c Customer) (Contact, error) {
 			numberOrNull(AttrOrdersCount, c.NumberOfOrders),
 			consentAttribute(AttrSMSConsent, c.SMSConsent, own),
 			moneyOrNull(AttrTotalSpent, c.AmountSpent),
+			consentAttribute(AttrWhatsAppConsent, c.WhatsAppConsent, own),
 		},
+	}
+	if c.Masked.Has(FieldWhatsAppConsent) {
+		out.Attributes = out.Attributes[:len(out.Attributes)-1]
 	}
 	switch {
 	case own != "":

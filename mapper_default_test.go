@@ -12,7 +12,7 @@ func TestNewMapper(t *testing.T) {
 	nulls := func(except ...Attribute) []Attribute {
 		attributes := []Attribute{
 			NullAttribute(AttrEmailConsent), NullAttribute(AttrNote), NullAttribute(AttrOrdersCount),
-			NullAttribute(AttrSMSConsent), NullAttribute(AttrTotalSpent),
+			NullAttribute(AttrSMSConsent), NullAttribute(AttrTotalSpent), NullAttribute(AttrWhatsAppConsent),
 		}
 		for _, a := range except {
 			i := slices.IndexFunc(attributes, func(b Attribute) bool { return a.Key == b.Key })
@@ -21,7 +21,7 @@ func TestNewMapper(t *testing.T) {
 		return attributes
 	}
 	full := fullCustomer()
-	emailConsent, smsConsent := *full.EmailConsent, *full.SMSConsent
+	emailConsent, smsConsent, whatsAppConsent := *full.EmailConsent, *full.SMSConsent, *full.WhatsAppConsent
 
 	tests := []struct {
 		name     string
@@ -41,6 +41,7 @@ func TestNewMapper(t *testing.T) {
 					NumberAttribute(AttrOrdersCount, "13"),
 					ConsentAttribute(AttrSMSConsent, smsConsent),
 					MoneyAttribute(AttrTotalSpent, Money{"11884.9", "TWD"}),
+					ConsentAttribute(AttrWhatsAppConsent, whatsAppConsent),
 				},
 			},
 		},
@@ -52,6 +53,11 @@ func TestNewMapper(t *testing.T) {
 			name:     "only an e-mail and a phone",
 			customer: Customer{Email: "a@example.com", Phone: "+85291234567"},
 			want:     Contact{Email: "a@example.com", Phone: "+85291234567", PhoneSource: PhoneCustomer, Attributes: nulls()},
+		},
+		{
+			name:     "WhatsApp consent not to be had: not listed",
+			customer: Customer{Masked: FieldWhatsAppConsent},
+			want:     Contact{Attributes: nulls()[:5]},
 		},
 		{
 			name:     "name order",
@@ -204,9 +210,9 @@ func TestMapperAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	// Two consents and an address; a name, the tags, the attributes.
-	if allocs > 6 {
-		t.Errorf("%v allocations a customer, want at most 6", allocs)
+	// Three consents and an address; a name, the tags, the attributes.
+	if allocs > 7 {
+		t.Errorf("%v allocations a customer, want at most 7", allocs)
 	}
 }
 

@@ -37,6 +37,7 @@ func ExampleNewMapper() {
 	// shopify.orders_count "3"
 	// shopify.sms_marketing_consent ""
 	// shopify.total_spent ""
+	// shopify.whatsapp_marketing_consent ""
 	// my.language "zh-TW"
 	// wholesale: skip
 }

@@ -13,11 +13,12 @@ func (l label) in(language string) string {
 }
 
 var attributeLabels = map[AttributeKey]label{
-	AttrOrdersCount:  {"Shopify - 累積訂單數", "Shopify - Orders count"},
-	AttrTotalSpent:   {"Shopify - 累積消費金額", "Shopify - Total spent"},
-	AttrNote:         {"Shopify - 備註", "Shopify - Note"},
-	AttrEmailConsent: {"Shopify - Email 行銷同意", "Shopify - Email marketing consent"},
-	AttrSMSConsent:   {"Shopify - SMS 行銷同意", "Shopify - SMS marketing consent"},
+	AttrOrdersCount:     {"Shopify - 累積訂單數", "Shopify - Orders count"},
+	AttrTotalSpent:      {"Shopify - 累積消費金額", "Shopify - Total spent"},
+	AttrNote:            {"Shopify - 備註", "Shopify - Note"},
+	AttrEmailConsent:    {"Shopify - Email 行銷同意", "Shopify - Email marketing consent"},
+	AttrSMSConsent:      {"Shopify - SMS 行銷同意", "Shopify - SMS marketing consent"},
+	AttrWhatsAppConsent: {"Shopify - WhatsApp 行銷同意", "Shopify - WhatsApp marketing consent"},
 }
 
 // Label returns the name to show for the attribute. The language is a BCP 47
@@ -33,12 +34,13 @@ func (k AttributeKey) Label(language string) string {
 }
 
 var consentStateLabels = map[ConsentState]label{
-	ConsentSubscribed:    {"已訂閱", "Subscribed"},
-	ConsentNotSubscribed: {"未曾訂閱", "Not subscribed"},
-	ConsentPending:       {"待確認", "Pending"},
-	ConsentUnsubscribed:  {"已取消", "Unsubscribed"},
-	ConsentInvalid:       {"無效", "Invalid"},
-	ConsentRedacted:      {"已清除個資", "Redacted"},
+	ConsentSubscribed:      {"已訂閱", "Subscribed"},
+	ConsentNotSubscribed:   {"未曾訂閱", "Not subscribed"},
+	ConsentNeverSubscribed: {"未曾訂閱", "Never subscribed"},
+	ConsentPending:         {"待確認", "Pending"},
+	ConsentUnsubscribed:    {"已取消", "Unsubscribed"},
+	ConsentInvalid:         {"無效", "Invalid"},
+	ConsentRedacted:        {"已清除個資", "Redacted"},
 }
 
 // Label returns the name to show for the state, in the languages of
@@ -58,7 +60,7 @@ func NoConsentLabel(k AttributeKey, language string) string {
 	switch k {
 	case AttrEmailConsent:
 		return label{"無 Email", "No email"}.in(language)
-	case AttrSMSConsent:
+	case AttrSMSConsent, AttrWhatsAppConsent:
 		return label{"無電話號碼", "No phone number"}.in(language)
 	}
 	return ""

@@ -83,32 +83,3 @@ func NormalizePhone(raw, country string) (e164 string, ok bool) {
 	}
 	return "+" + string(number), true
 }
-
-// whatsAppContact returns the WhatsApp contact of a customer, by the rules of
-// [Contact.WhatsApp]: nil when nothing is to change (no settings, or the phone
-// was not seen), one without a user id when there is no usable phone, which
-// unlinks. Only the customer's own phone counts: an address's may be a
-// recipient's, who never asked for a message. It grants no marketing consent.
-// A nil normalize is the default.
-func whatsAppContact(settings *WhatsAppSettings, c Customer, name string, normalize PhoneNormalizer) *WhatsAppContact {
-	if settings == nil || c.Masked.Has(FieldPhone) {
-		return nil
-	}
-	if normalize == nil {
-		normalize = NormalizePhone
-	}
-	country := c.country()
-	if country == "" {
-		country = settings.Country
-	}
-	if phone := strings.TrimSpace(c.Phone); phone != "" {
-		if e164, ok := normalize(phone, country); ok {
-			return &WhatsAppContact{
-				Account: settings.AccountID,
-				UserID:  strings.TrimPrefix(e164, "+"),
-				Name:    name,
-			}
-		}
-	}
-	return &WhatsAppContact{}
-}

@@ -3,8 +3,6 @@ package shopifysync
 import (
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestNormalizePhone(t *testing.T) {
@@ -110,50 +108,4 @@ func FuzzNormalizePhone(f *testing.F) {
 			t.Fatalf("%q became %q, and that %q, %v", raw, got, again, ok)
 		}
 	})
-}
-
-func TestWhatsAppContact(t *testing.T) {
-	settings := &WhatsAppSettings{AccountID: "wa-1", Country: "HK"}
-	linked := func(user string) *WhatsAppContact {
-		return &WhatsAppContact{Account: "wa-1", UserID: user, Name: "王小明"}
-	}
-	// national is a normalizer that knows the mobile numbers of two countries.
-	national := func(raw, country string) (string, bool) {
-		switch {
-		case country == "TW" && raw == "0912345678":
-			return "+886912345678", true
-		case country == "HK" && raw == "91234567":
-			return "+85291234567", true
-		}
-		return NormalizePhone(raw, country)
-	}
-	tests := []struct {
-		name      string
-		settings  *WhatsAppSettings
-		customer  Customer
-		normalize PhoneNormalizer
-		want      *WhatsAppContact
-	}{
-		{"not wanted", nil, Customer{Phone: "+886912345678"}, NormalizePhone, nil},
-		{"E.164", settings, Customer{Phone: "+886912345678"}, NormalizePhone, linked("886912345678")},
-		{"default normalizer", settings, Customer{Phone: " +886 912 345 678"}, nil, linked("886912345678")},
-		{"none: unlinked", settings, Customer{}, NormalizePhone, &WhatsAppContact{}},
-		{"blank: unlinked", settings, Customer{Phone: " "}, NormalizePhone, &WhatsAppContact{}},
-		{"unusable: unlinked", settings, Customer{Phone: "0912345678"}, NormalizePhone, &WhatsAppContact{}},
-		{"not seen: untouched", settings, Customer{Masked: FieldPhone}, NormalizePhone, nil},
-		{"another field not seen", settings, Customer{Phone: "+886912345678", Masked: FieldEmail}, NormalizePhone, linked("886912345678")},
-		{"never the address's", settings, Customer{DefaultAddress: &Address{Phone: "+886912345678"}}, NormalizePhone, &WhatsAppContact{}},
-		{"country of the address", settings, Customer{Phone: "0912345678", DefaultAddress: &Address{Country: "TW"}}, national, linked("886912345678")},
-		{"country of the settings", settings, Customer{Phone: "91234567"}, national, linked("85291234567")},
-		{"address without a country", settings, Customer{Phone: "91234567", DefaultAddress: &Address{}}, national, linked("85291234567")},
-		{"address's country before the settings'", settings, Customer{Phone: "91234567", DefaultAddress: &Address{Country: "TW"}}, national, &WhatsAppContact{}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := whatsAppContact(tt.settings, tt.customer, "王小明", tt.normalize)
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("WhatsApp contact (-want +got):\n%s", diff)
-			}
-		})
-	}
 }

@@ -343,7 +343,7 @@ func (w *writer) readThrough(ctx context.Context, adm *admin, id CustomerID) (Co
 	case len(gone) > 0:
 		err = w.lose(ctx, id, at)
 	default:
-		err = &APIError{Op: "CustomersByID", Err: errNotShown}
+		err = &APIError{Op: "CustomersByID", Err: errMemberNotShown}
 	}
 	if err != nil {
 		return Contact{}, err
@@ -358,7 +358,7 @@ func (w *writer) readThrough(ctx context.Context, adm *admin, id CustomerID) (Co
 	return *stored, nil
 }
 
-const errNotShown = Reason("Shopify refused to show the customer, and did not say that there is none: try again later")
+const errMemberNotShown = Reason("Shopify refused to show the customer, and did not say that there is none: try again later")
 
 // take stores a customer who was looked up. The mark, if there is one, stays for
 // a drain: only looks that follow each other may answer marks.

@@ -244,8 +244,15 @@ func TestMemberMergedByMark(t *testing.T) {
 		if !errors.As(err, &into) || into.Into != shopifysync.CustomerID(ids[0]) {
 			t.Errorf("error %v", err)
 		}
-		if marks := w.openMarks(); len(marks) != 1 {
-			t.Errorf("the mark is for a drain to answer: %+v", marks)
+		// The mark stays for a drain, which finds nothing else to do.
+		if _, err := s.Drain(t.Context(), connID); err != nil {
+			t.Fatal(err)
+		}
+		if marks := w.openMarks(); len(marks) != 0 {
+			t.Errorf("marks are left: %+v", marks)
+		}
+		if diff := cmp.Diff(map[int64]shopifysync.RemovalReason{ids[1]: shopifysync.RemovedMerged}, w.tombstones(ids...)); diff != "" {
+			t.Errorf("tombstones (-want +got): %s", diff)
 		}
 	})
 }

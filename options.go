@@ -19,6 +19,7 @@ type options struct {
 	tokens        TokenSource
 	mapper        Mapper
 	mapping       MapperOptions
+	mobile        func(e164 string) bool
 	without       FieldSet
 	logger        *slog.Logger
 	hooks         Hooks
@@ -119,6 +120,19 @@ func WithPhoneNormalizer(n PhoneNormalizer) Option {
 			return errors.New("WithPhoneNormalizer: the normalizer is nil")
 		}
 		o.mapping.Phone = n
+		return nil
+	}
+}
+
+// WithWhatsAppNumbers says which phone numbers, in E.164, can be WhatsApp's:
+// mobile is false for a landline. It must be pure and safe for concurrent use.
+// Without it every number counts that the phone normalizer takes.
+func WithWhatsAppNumbers(mobile func(e164 string) bool) Option {
+	return func(o *options) error {
+		if mobile == nil {
+			return errors.New("WithWhatsAppNumbers: the function is nil")
+		}
+		o.mobile = mobile
 		return nil
 	}
 }

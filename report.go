@@ -33,6 +33,17 @@ type Report struct {
 	DryRun   bool `json:"dry_run,omitempty"` // nothing was written
 	// ServedVersion is the API version that Shopify answered with.
 	ServedVersion string `json:"served_version,omitempty"`
+	// WhatsApp counts, for a connection with WhatsApp settings, what the
+	// customers' phones came to. It stands apart from the sums above.
+	WhatsApp map[WhatsAppResult]int64 `json:"whatsapp,omitempty"`
+	// WhatsAppUnusable are the first [MaxFailures] customers whose own phone
+	// cannot be WhatsApp's, with the [WhatsAppResult] as the reason.
+	WhatsAppUnusable []Failure `json:"whatsapp_unusable,omitempty"`
+	// WhatsAppShared are, after a complete run, the first [MaxFailures] groups of
+	// customers who have one WhatsApp contact between them, each by its first
+	// ten customers. They stay contacts of their own. It needs a contact store
+	// that is a [WhatsAppSharer].
+	WhatsAppShared [][]CustomerID `json:"whatsapp_shared,omitempty"`
 	// Source tells how the customers were read: "pages", "bulk" or "pages+bulk".
 	Source string `json:"source,omitempty"`
 	// Masked holds the fields that Shopify refused to show.

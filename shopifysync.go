@@ -54,9 +54,12 @@ type shared struct {
 	// answering lets one call at a time answer marks; see fetchMarked.
 	answering answering
 	members   members
-	// saidVersion is the version, and its deprecation, that was logged last.
-	saidVersion atomic.Pointer[string]
+	// served is the version that answered last, and was logged then.
+	served atomic.Pointer[servedVersion]
 }
+
+// A servedVersion is the API version that answered for the one asked for.
+type servedVersion struct{ asked, served, deprecated string }
 
 // New returns a Syncer that writes to contacts and looks connections up in
 // conns.

@@ -189,7 +189,7 @@ func hasKey(attrs []Attribute, key AttributeKey) bool {
 
 // consentAddresses tells which field holds the address that a consent belongs
 // to: while that is masked, the stored consent's address stays.
-var consentAddresses = map[AttributeKey]FieldSet{AttrEmailConsent: FieldEmail, AttrSMSConsent: FieldPhone}
+var consentAddresses = map[AttributeKey]FieldSet{AttrEmailConsent: FieldEmail, AttrSMSConsent: FieldPhone, AttrWhatsAppConsent: FieldPhone}
 
 func storedAddress(attrs []Attribute, key AttributeKey) string {
 	for _, a := range attrs {

@@ -26,3 +26,34 @@ type FindContactsParams struct {
 
 // FindContactsResult is what [ContactFinder.FindContacts] returns.
 type FindContactsResult struct{ Contacts []Contact }
+
+// A WhatsAppSharer tells which customers have one WhatsApp contact between
+// them: a family's phone, or an address typed twice. It is optional: with a
+// [ContactStore] that also has this method each complete run reports them.
+// Implementations MUST be safe for concurrent use.
+type WhatsAppSharer interface {
+	// SharedWhatsApp returns the WhatsApp contacts of an account that more than
+	// one live contact of the connection is linked to, by ascending user id
+	// (byte order), those after p.After, at most p.Limit.
+	SharedWhatsApp(ctx context.Context, p SharedWhatsAppParams) (SharedWhatsAppResult, error)
+}
+
+// SharedWhatsAppParams are the arguments of [WhatsAppSharer.SharedWhatsApp].
+type SharedWhatsAppParams struct {
+	Connection ConnectionID
+	Account    string // [WhatsAppSettings.AccountID]
+	After      string // a user id, exclusive; empty: from the start
+	Limit      int    // at least 1
+}
+
+// SharedWhatsAppResult is what [WhatsAppSharer.SharedWhatsApp] returns.
+type SharedWhatsAppResult struct{ Shared []SharedWhatsApp }
+
+// SharedWhatsApp is a WhatsApp contact that several customers are linked to.
+type SharedWhatsApp struct {
+	UserID    string
+	Customers []CustomerID // by ascending id: two at least, the first [MaxSharers]
+}
+
+// MaxSharers is how many customers a [SharedWhatsApp] lists.
+const MaxSharers = 10

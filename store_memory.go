@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,8 +12,8 @@ import (
 )
 
 // A MemoryStore keeps contacts, state and connections in memory: a
-// [ContactStore], a [StateStore], a [ConnectionStore] and a [ContactFinder],
-// for tests and for trying the library out.
+// [ContactStore], a [StateStore], a [ConnectionStore], a [ContactFinder] and a
+// [WhatsAppSharer], for tests and for trying the library out.
 //
 // Everything in it dies with the process: tombstones too, so that a person who
 // was redacted comes back with the next run of a new process. Its clock is
@@ -31,6 +32,7 @@ var _ interface {
 	StateStore
 	ConnectionStore
 	ContactFinder
+	WhatsAppSharer
 } = (*MemoryStore)(nil)
 
 // NewMemoryStore returns an empty store.
@@ -205,6 +207,32 @@ func (s *MemoryStore) FindContacts(ctx context.Context, p FindContactsParams) (F
 		}
 	}
 	return FindContactsResult{Contacts: found}, nil
+}
+
+// SharedWhatsApp implements [WhatsAppSharer]. It looks at every contact of the
+// connection.
+func (s *MemoryStore) SharedWhatsApp(ctx context.Context, p SharedWhatsAppParams) (SharedWhatsAppResult, error) {
+	if err := checkLimit(p.Limit); err != nil {
+		return SharedWhatsAppResult{}, err
+	}
+	contacts, err := s.lockContacts(ctx, p.Connection)
+	if err != nil {
+		return SharedWhatsAppResult{}, err
+	}
+	defer s.mu.Unlock()
+	linked := make(map[string][]CustomerID)
+	for _, id := range contacts.ids.after(0) {
+		if w := contacts.byID[id].WhatsApp; w != nil && w.Account == p.Account && w.UserID > p.After {
+			linked[w.UserID] = append(linked[w.UserID], id)
+		}
+	}
+	var result SharedWhatsAppResult
+	for _, user := range slices.Sorted(maps.Keys(linked)) {
+		if customers := linked[user]; len(customers) > 1 && len(result.Shared) < p.Limit {
+			result.Shared = append(result.Shared, SharedWhatsApp{UserID: user, Customers: customers[:min(len(customers), MaxSharers)]})
+		}
+	}
+	return result, nil
 }
 
 // lowerASCII lowers A to Z only: strings.ToLower and strings.EqualFold would

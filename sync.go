@@ -178,7 +178,7 @@ func (r *Run) cutOff() bool { return r.State == RunRunning || r.State == RunPaus
 
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
-	r.at.Query = hash(r.admin.bulkQuery())
+	r.at.Query = hash(r.admin.bulkQueries())
 	r.at.Requested = r.conn.apiVersion()
 	now := r.s.now().UTC().Truncate(time.Millisecond)
 	if len(last) > 0 {
@@ -241,6 +241,7 @@ func (r *run) steps(ctx context.Context) error {
 		return clearErr
 	}
 	if err == nil {
+		r.noteShared(ctx)
 		r.record.Report.Complete = true
 		r.meter.phase(PhaseDone)
 	}

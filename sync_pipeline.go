@@ -23,6 +23,8 @@ type tally struct {
 	removed                                  map[RemovalReason]int64
 	failures                                 []Failure
 	settled                                  []Mark // answered: to be cleared
+	whatsApp                                 map[WhatsAppResult]int64
+	unusable                                 []Failure // at most MaxFailures
 	masked                                   FieldSet
 	offset                                   int64
 	high, low                                CustomerID
@@ -131,6 +133,8 @@ func (t *tally) add(o tally) {
 	t.removed = addCounts(t.removed, o.removed)
 	t.failures = append(t.failures, o.failures...)
 	t.settled = append(t.settled, o.settled...)
+	t.whatsApp = addCounts(t.whatsApp, o.whatsApp)
+	t.unusable = addUnusable(t.unusable, o.unusable)
 	t.masked |= o.masked
 	t.offset = max(t.offset, o.offset)
 	t.high = max(t.high, o.high)
@@ -158,6 +162,8 @@ func (p *pipeline) snapshot() {
 	}
 	report.Skipped = addReasons(report.Skipped, t.skipped)
 	report.Removed = addCounts(report.Removed, t.removed)
+	report.WhatsApp = addCounts(report.WhatsApp, t.whatsApp)
+	report.WhatsAppUnusable = addUnusable(report.WhatsAppUnusable, t.unusable)
 	report.Masked |= t.masked
 	p.settled = append(p.settled, t.settled...)
 	at.Offset = max(at.Offset, t.offset)
@@ -166,6 +172,11 @@ func (p *pipeline) snapshot() {
 		at.Low = t.low
 	}
 	p.total = tally{}
+}
+
+// addUnusable lists no more than a report may.
+func addUnusable(to, from []Failure) []Failure {
+	return append(to, from[:min(len(from), MaxFailures-len(to))]...)
 }
 
 // addCounts returns a new map: reports that were handed out must not change.

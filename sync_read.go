@@ -378,7 +378,7 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 	}
 	defer file.Close()
 	committed := r.at.Offset
-	masked := r.s.without | r.at.Masked
+	masked, lacking := r.s.without|r.at.Masked, op.lacking()
 	fresh := batch{records: make([]observed, 0, r.s.batchSize)}
 	covered := batch{covered: true}
 	submit := func() error {
@@ -396,7 +396,7 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		return r.checkpoint(ctx)
 	}
 	objects, roots, err := r.eachLine(file, committed, func(line []byte) (root bool, err error) {
-		o, child := r.admin.observeRaw(line, masked, op.createdAt)
+		o, child := r.admin.observeRaw(line, masked, lacking, op.createdAt)
 		if child {
 			return false, nil
 		}

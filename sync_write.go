@@ -47,15 +47,16 @@ func (w *writer) write(ctx context.Context, records []observed, covered bool, t 
 	out := written{tally: t, w: w, covered: covered}
 	contacts := make([]Contact, 0, len(records))
 	for _, o := range records {
-		t.masked |= o.customer.Masked &^ w.s.without
-		contact, reason, err := w.s.toContact(w.conn, o)
+		t.masked |= o.customer.Masked &^ (w.s.without | o.lacking)
+		m, err := w.s.toContact(w.conn, o)
 		switch {
 		case err != nil:
 			out.fail(o.customer.ID, err.Error())
-		case reason != "":
-			out.skip(o, reason)
+		case m.skip != "":
+			out.skip(o, m.skip)
 		default:
-			contacts = append(contacts, contact)
+			contacts = append(contacts, m.contact)
+			out.noteWhatsApp(o.customer.ID, m.whatsApp)
 		}
 	}
 	if w.dryRun {
@@ -138,33 +139,69 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// toContact maps one customer and sets what is the Syncer's to set. A reason
-// says why the customer is left out.
-func (s *Syncer) toContact(conn Connection, o observed) (c Contact, reason string, err error) {
+// noteWhatsApp counts what a customer's phone came to.
+func (w *written) noteWhatsApp(id CustomerID, result WhatsAppResult) {
+	if result == "" {
+		return
+	}
+	if w.whatsApp == nil {
+		w.whatsApp = make(map[WhatsAppResult]int64)
+	}
+	w.whatsApp[result]++
+	if result.unusable() && len(w.unusable) < MaxFailures {
+		w.unusable = append(w.unusable, Failure{CustomerID: id, Reason: string(result)})
+	}
+}
+
+// A mapped is what a customer was made.
+type mapped struct {
+	contact  Contact
+	whatsApp WhatsAppResult
+	skip     string // why the customer is left out
+}
+
+// toContact maps one customer and sets what is the Syncer's to set.
+func (s *Syncer) toContact(conn Connection, o observed) (m mapped, err error) {
 	if o.err != nil {
-		return c, "", o.err
+		return m, o.err
 	}
-	if consentRedacted(o.customer.EmailConsent) || consentRedacted(o.customer.SMSConsent) {
-		return c, reasonRedacted, nil
+	if consentRedacted(o.customer.EmailConsent) || consentRedacted(o.customer.SMSConsent) || consentRedacted(o.customer.WhatsAppConsent) {
+		m.skip = reasonRedacted
+		return m, nil
 	}
-	c, reason, err = s.callMapper(conn, o.customer)
-	if reason != "" || err != nil {
-		return c, reason, err
+	m, err = s.callMapper(conn, o.customer)
+	if m.skip != "" || err != nil {
+		return m, err
 	}
+	c := &m.contact
 	c.Connection, c.CustomerID = conn.ID, o.customer.ID
 	c.Version = Version{
 		UpdatedAt:  o.version.UpdatedAt.UTC().Truncate(time.Millisecond),
 		ObservedAt: o.version.ObservedAt.UTC().Truncate(time.Millisecond),
 	}
-	c.Masked = (c.Masked | o.customer.Masked) & allFields
+	c.Masked = (c.Masked | o.customer.Masked&^o.lacking) & allFields
 	c.Removed, c.MergedInto = "", 0
 	if !slices.IsSorted(c.Tags) || len(slices.Compact(slices.Clone(c.Tags))) != len(c.Tags) {
 		c.Tags = sortedTags(c.Tags)
 	}
 	if c.Attributes, err = sortedAttributes(c.Attributes); err != nil {
-		return c, "", fmt.Errorf("mapper: %w", err)
+		return m, fmt.Errorf("mapper: %w", err)
 	}
-	return c, "", nil
+	if o.lacking.Has(FieldWhatsAppConsent) {
+		c.Attributes = withoutKey(c.Attributes, AttrWhatsAppConsent)
+	}
+	return m, nil
+}
+
+// withoutKey leaves an attribute out, which leaves the stored one untouched: of a
+// field that the version served does not have, nothing is said, and no contact
+// is marked as masked for it.
+func withoutKey(attrs []Attribute, key AttributeKey) []Attribute {
+	isKey := func(a Attribute) bool { return a.Key == key }
+	if !slices.ContainsFunc(attrs, isKey) {
+		return attrs
+	}
+	return slices.DeleteFunc(slices.Clone(attrs), isKey)
 }
 
 // sortedAttributes sorts attributes by key and refuses what no store could
@@ -198,21 +235,23 @@ func sortedAttributes(attrs []Attribute) ([]Attribute, error) {
 // callMapper calls the host's mapper and phone normalizer. A panic becomes a
 // failed record: one customer must not end the host's process. Neither its
 // value nor the text of an error is repeated, for both may be personal.
-func (s *Syncer) callMapper(conn Connection, customer Customer) (c Contact, skip string, err error) {
+func (s *Syncer) callMapper(conn Connection, customer Customer) (m mapped, err error) {
 	defer func() {
 		if recover() != nil {
-			skip, err = "", &hostError{doing: "mapper", err: errPanicked}
+			m, err = mapped{}, &hostError{doing: "mapper", err: errPanicked}
 		}
 	}()
-	c, err = s.mapper(conn.ID, customer)
+	m.contact, err = s.mapper(conn.ID, customer)
 	switch {
 	case errors.Is(err, ErrSkip):
-		return c, skipReason(err), nil
+		m.skip = skipReason(err)
+		return m, nil
 	case err != nil:
-		return c, "", Reason((&hostError{doing: "mapper", err: err}).Error())
+		return m, Reason((&hostError{doing: "mapper", err: err}).Error())
 	}
-	c.WhatsApp = whatsAppContact(conn.WhatsApp, customer, c.Name, s.mapping.Phone)
-	return c, "", nil
+	whatsApp := whatsAppMapper{normalize: s.mapping.Phone, mobile: s.mobile}
+	m.contact.WhatsApp, m.whatsApp = whatsApp.contact(conn.WhatsApp, customer, m.contact.Name)
+	return m, nil
 }
 
 // skipReason is what a mapper wrapped [ErrSkip] in.

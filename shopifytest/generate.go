@@ -122,7 +122,9 @@ func (s *segment) customer(i int) *Customer {
 		// stays what it was before there was such a consent.
 		chat := source(s.random(i, 4))
 		made.chat = someWhatsAppConsent(&chat, updated)
-		if s.noRedacted && made.chat.State == "REDACTED" {
+		if made.sms.State == "REDACTED" { // a person is redacted as a whole
+			made.chat.State = "REDACTED"
+		} else if made.chat.State == "REDACTED" {
 			made.chat.State = "UNSUBSCRIBED"
 		}
 		c.WhatsAppConsent = &made.chat

@@ -38,6 +38,57 @@ func (s *Store) find(ctx context.Context, p shopifysync.FindContactsParams) ([]s
 	}), nil
 }
 
+// SharedWhatsApp implements [shopifysync.WhatsAppSharer]. It reads the index of
+// WhatsApp contacts.
+func (s *Store) SharedWhatsApp(ctx context.Context, p shopifysync.SharedWhatsAppParams) (shopifysync.SharedWhatsAppResult, error) {
+	if err := checkConnection(ctx, p.Connection); err != nil {
+		return shopifysync.SharedWhatsAppResult{}, err
+	}
+	if err := checkLimit(p.Limit); err != nil {
+		return shopifysync.SharedWhatsAppResult{}, err
+	}
+	if !storable(p.Account) || !storable(p.After) {
+		return shopifysync.SharedWhatsAppResult{}, nil
+	}
+	var result shopifysync.SharedWhatsAppResult
+	err := s.retry(ctx, "find shared WhatsApp contacts", func() (err error) {
+		result.Shared, err = s.sharedWhatsApp(ctx, p)
+		return err
+	})
+	return result, err
+}
+
+func (s *Store) sharedWhatsApp(ctx context.Context, p shopifysync.SharedWhatsAppParams) ([]shopifysync.SharedWhatsApp, error) {
+	const ofAccount = " FROM {contacts} WHERE connection_id = ? AND whatsapp_account = ? AND whatsapp_user_id <> '' AND whatsapp_user_id "
+	rows, err := s.db.QueryContext(ctx, s.text("SELECT whatsapp_user_id"+ofAccount+
+		"> ? GROUP BY whatsapp_user_id HAVING COUNT(*) > 1 ORDER BY whatsapp_user_id LIMIT ?"),
+		string(p.Connection), p.Account, p.After, int64(p.Limit))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var shared []shopifysync.SharedWhatsApp
+	for rows.Next() {
+		var one shopifysync.SharedWhatsApp
+		if err := rows.Scan(&one.UserID); err != nil {
+			return nil, err
+		}
+		shared = append(shared, one)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for i := range shared {
+		shared[i].Customers, err = s.queryIDs(ctx, "SELECT customer_id"+ofAccount+"= ? ORDER BY customer_id LIMIT ?",
+			string(p.Connection), p.Account, shared[i].UserID, int64(shopifysync.MaxSharers))
+		if err != nil {
+			return nil, err
+		}
+	}
+	// Whoever was unlinked between the two reads shares no more.
+	return slices.DeleteFunc(shared, func(one shopifysync.SharedWhatsApp) bool { return len(one.Customers) < 2 }), nil
+}
+
 // lowerASCII lowers A to Z only: strings.ToLower would take the Kelvin sign for
 // a k, and so one person for another.
 func lowerASCII(s string) string {

@@ -32,6 +32,7 @@ var _ interface {
 	shopifysync.StateStore
 	shopifysync.ConnectionStore
 	shopifysync.ContactFinder
+	shopifysync.WhatsAppSharer
 } = (*Store)(nil)
 
 // New returns a Store on db. It checks its arguments and does not touch the

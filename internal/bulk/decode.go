@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 )
 
 // Object says what a line holds.
@@ -39,7 +40,7 @@ func (e *LineError) Error() string { return "bulk: " + e.Reason + ": read the cu
 // taken as it is written, "true" and "false" are booleans too, unknown keys are
 // passed over. Of a key that comes twice the last one counts. What is not
 // Unicode becomes U+FFFD. Times are in UTC.
-func Decode(line []byte, c *adminapi.CustomerFields) (Object, error) {
+func Decode(line []byte, c *v2026_07.Customer) (Object, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	return d.decode(line, c)
@@ -93,14 +94,14 @@ func (d *decoder) reset(line []byte) {
 	*d = decoder{scanner: scanner{data: line}, text: d.text[:0], texts: d.texts[:0], tags: d.tags[:0]}
 }
 
-func (d *decoder) decode(line []byte, c *adminapi.CustomerFields) (Object, error) {
+func (d *decoder) decode(line []byte, c *v2026_07.Customer) (Object, error) {
 	d.reset(line)
-	*c = adminapi.CustomerFields{}
+	*c = v2026_07.Customer{}
 	d.customer(c)
 	d.end()
 	object, err := d.result()
 	if err != nil || object.Child {
-		*c = adminapi.CustomerFields{}
+		*c = v2026_07.Customer{}
 		return object, err
 	}
 	d.assign(c)
@@ -149,7 +150,7 @@ func (d *decoder) wrong(reason string) {
 	}
 }
 
-func (d *decoder) customer(c *adminapi.CustomerFields) {
+func (d *decoder) customer(c *v2026_07.Customer) {
 	for d.open('{'); d.more('}'); {
 		switch string(d.name()) {
 		case "id":
@@ -188,6 +189,8 @@ func (d *decoder) customer(c *adminapi.CustomerFields) {
 			c.SmsMarketingConsent = d.smsConsent("smsMarketingConsent")
 		case "defaultAddress":
 			c.DefaultAddress = d.address("defaultAddress")
+		case "defaultPhoneNumber":
+			c.DefaultPhoneNumber = d.phoneNumber("defaultPhoneNumber")
 		default:
 			d.skip(1)
 		}
@@ -253,6 +256,46 @@ func (d *decoder) smsConsent(key string) *adminapi.SMSConsent {
 		}
 	}
 	return v
+}
+
+func (d *decoder) phoneNumber(key string) *v2026_07.PhoneNumber {
+	if !d.isObject(key) {
+		return nil
+	}
+	v := new(v2026_07.PhoneNumber)
+	for d.open('{'); d.more('}'); {
+		switch string(d.name()) {
+		case "whatsAppMarketingConsent":
+			d.readWhatsAppConsent(&v.WhatsAppMarketingConsent, "defaultPhoneNumber.whatsAppMarketingConsent")
+		default:
+			d.skip(2)
+		}
+	}
+	return v
+}
+
+func (d *decoder) readWhatsAppConsent(v *v2026_07.WhatsAppConsent, key string) {
+	*v = v2026_07.WhatsAppConsent{}
+	for _, field := range []*string{&v.State, &v.OptInLevel, &v.CollectedFrom} {
+		d.set(field, span{})
+	}
+	if !d.isObject(key) {
+		return
+	}
+	for d.open('{'); d.more('}'); {
+		switch string(d.name()) {
+		case "state":
+			d.readText(&v.State, "whatsAppMarketingConsent.state")
+		case "optInLevel":
+			d.readText(&v.OptInLevel, "whatsAppMarketingConsent.optInLevel")
+		case "updatedAt":
+			d.readTime(&v.UpdatedAt, "whatsAppMarketingConsent.updatedAt")
+		case "collectedFrom":
+			d.readText(&v.CollectedFrom, "whatsAppMarketingConsent.collectedFrom")
+		default:
+			d.skip(3)
+		}
+	}
 }
 
 func (d *decoder) address(key string) *adminapi.Address {

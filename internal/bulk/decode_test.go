@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/scalar"
 )
 
@@ -23,10 +24,11 @@ const full = `{"id":"gid:\/\/shopify\/Customer\/7706405506930370084","firstName"
 	`"amountSpent":{"amount":"11884.9","currencyCode":"TWD"},"createdAt":"2021-12-31T23:59:59Z","updatedAt":"2026-02-28T08:30:00.5+08:00",` +
 	`"emailMarketingConsent":{"marketingState":"SUBSCRIBED","marketingOptInLevel":"SINGLE_OPT_IN","consentUpdatedAt":"2024-02-29T01:02:03Z"},` +
 	`"smsMarketingConsent":{"marketingState":"NOT_SUBSCRIBED","marketingOptInLevel":"UNKNOWN","consentUpdatedAt":null,"consentCollectedFrom":"OTHER"},` +
-	`"defaultAddress":{"address1":"信義路五段7號","address2":null,"city":"台北市","province":null,"zip":"110","countryCodeV2":"TW","phone":"+886223456789"}}`
+	`"defaultAddress":{"address1":"信義路五段7號","address2":null,"city":"台北市","province":null,"zip":"110","countryCodeV2":"TW","phone":"+886223456789"},` +
+	`"defaultPhoneNumber":{"phoneNumber":"+886912345678","whatsAppMarketingConsent":{"state":"SUBSCRIBED","optInLevel":"CONFIRMED_OPT_IN","updatedAt":"2026-07-01T09:02:03+08:00","collectedFrom":"SHOPIFY","x":{"y":[]}}}}`
 
-func fullCustomer() adminapi.CustomerFields {
-	return adminapi.CustomerFields{
+func fullCustomer() v2026_07.Customer {
+	return v2026_07.Customer{CustomerFields: adminapi.CustomerFields{
 		Id: "gid://shopify/Customer/7706405506930370084", FirstName: "小明", LastName: "王",
 		Email: "Ming@Example.com", Phone: "+886912345678", Locale: "zh-TW", Note: "a \"note\"\n😀\u2028 😀 \\ \x00",
 		Tags: []string{"VIP", "新客"}, State: adminapi.CustomerStateEnabled, VerifiedEmail: true, NumberOfOrders: "13",
@@ -35,12 +37,17 @@ func fullCustomer() adminapi.CustomerFields {
 		EmailMarketingConsent: &adminapi.EmailConsent{MarketingState: "SUBSCRIBED", MarketingOptInLevel: "SINGLE_OPT_IN", ConsentUpdatedAt: time.Date(2024, 2, 29, 1, 2, 3, 0, time.UTC)},
 		SmsMarketingConsent:   &adminapi.SMSConsent{MarketingState: "NOT_SUBSCRIBED", MarketingOptInLevel: "UNKNOWN", ConsentCollectedFrom: "OTHER"},
 		DefaultAddress:        &adminapi.Address{Address1: "信義路五段7號", City: "台北市", Zip: "110", CountryCodeV2: "TW", Phone: "+886223456789"},
-	}
+	}, DefaultPhoneNumber: &v2026_07.PhoneNumber{WhatsAppMarketingConsent: v2026_07.WhatsAppConsent{
+		State: "SUBSCRIBED", OptInLevel: "CONFIRMED_OPT_IN", UpdatedAt: time.Date(2026, 7, 1, 1, 2, 3, 0, time.UTC), CollectedFrom: "SHOPIFY",
+	}}}
 }
 
 func TestDecodeWhole(t *testing.T) {
 	line := []byte(full)
-	c := adminapi.CustomerFields{Note: "of the customer before", Tags: []string{"old"}, DefaultAddress: &adminapi.Address{Zip: "1"}}
+	c := v2026_07.Customer{
+		CustomerFields:     adminapi.CustomerFields{Note: "of the customer before", Tags: []string{"old"}, DefaultAddress: &adminapi.Address{Zip: "1"}},
+		DefaultPhoneNumber: new(v2026_07.PhoneNumber),
+	}
 	object, err := Decode(line, &c)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +118,7 @@ func TestDecodeField(t *testing.T) {
 				}
 				want := tt.want
 				want.Id = "gid://shopify/Customer/1"
-				if diff := cmp.Diff(want, c); diff != "" {
+				if diff := cmp.Diff(v2026_07.Customer{CustomerFields: want}, c); diff != "" {
 					t.Error(diff)
 				}
 				if object != (Object{CustomerID: 1}) {
@@ -119,6 +126,42 @@ func TestDecodeField(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What 2026-07 added follows the same rules.
+func TestDecodePhoneNumber(t *testing.T) {
+	consent := func(c v2026_07.WhatsAppConsent) *v2026_07.PhoneNumber {
+		return &v2026_07.PhoneNumber{WhatsAppMarketingConsent: c}
+	}
+	tests := []struct {
+		value string
+		want  *v2026_07.PhoneNumber
+	}{
+		{`null`, nil},
+		{`{}`, consent(v2026_07.WhatsAppConsent{})},
+		{`{"whatsAppMarketingConsent":null,"phoneNumber":"+886912345678"}`, consent(v2026_07.WhatsAppConsent{})},
+		{`{"whatsAppMarketingConsent":{"state":"PENDING","optInLevel":null,"updatedAt":null,"collectedFrom":null}}`, consent(v2026_07.WhatsAppConsent{State: "PENDING"})},
+		{`{"whatsAppMarketingConsent":{"state":"PENDING","updatedAt":"2026-07-01T00:00:00Z"},"whatsAppMarketingConsent":{"optInLevel":"UNKNOWN"}}`, consent(v2026_07.WhatsAppConsent{OptInLevel: "UNKNOWN"})},
+		{`{"whatsAppMarketingConsent":{"state":"PENDING"}},"defaultPhoneNumber":null`, nil},
+	}
+	for _, tt := range tests {
+		c := fullCustomer()
+		_, err := Decode([]byte(`{"id":"gid://shopify/Customer/1","defaultPhoneNumber":`+tt.value+`}`), &c)
+		if diff := cmp.Diff(tt.want, c.DefaultPhoneNumber); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", tt.value, err, diff)
+		}
+	}
+	for value, reason := range map[string]string{
+		`7`:                                      "defaultPhoneNumber",
+		`{"whatsAppMarketingConsent":"PENDING"}`: "defaultPhoneNumber.whatsAppMarketingConsent",
+		`{"whatsAppMarketingConsent":{"state":{}}}`:              "whatsAppMarketingConsent.state",
+		`{"whatsAppMarketingConsent":{"updatedAt":"yesterday"}}`: "whatsAppMarketingConsent.updatedAt",
+	} {
+		_, err := Decode([]byte(`{"id":"gid://shopify/Customer/1","defaultPhoneNumber":`+value+`}`), new(v2026_07.Customer))
+		if err == nil || !strings.Contains(err.Error(), reason) || strings.Contains(err.Error(), "yesterday") {
+			t.Errorf("%s: %v", value, err)
+		}
 	}
 }
 
@@ -158,7 +201,7 @@ func TestDecodeErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := adminapi.CustomerFields{Note: "before"}
+			c := v2026_07.Customer{CustomerFields: adminapi.CustomerFields{Note: "before"}}
 			object, err := Decode([]byte(tt.line), &c)
 			got, ok := errors.AsType[*LineError](err)
 			if !ok {
@@ -167,7 +210,7 @@ func TestDecodeErrors(t *testing.T) {
 			if diff := cmp.Diff(&tt.want, got); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff(adminapi.CustomerFields{}, c); diff != "" {
+			if diff := cmp.Diff(v2026_07.Customer{}, c); diff != "" {
 				t.Errorf("something was left behind: %s", diff)
 			}
 		})
@@ -190,7 +233,7 @@ func TestSyntax(t *testing.T) {
 			`{"id":"gid://shopify/Customer/1","note":%s}`, `{"id":"gid://shopify/Customer/1"}%s`, `%s{"id":"gid://shopify/Customer/1"}`, `{"id":"gid://shopify/Customer/1"%s`,
 		} {
 			line := fmt.Sprintf(format, value)
-			_, err := Decode([]byte(line), new(adminapi.CustomerFields))
+			_, err := Decode([]byte(line), new(v2026_07.Customer))
 			noJSON := err != nil && strings.Contains(err.Error(), "JSON")
 			if _, errID := DecodeID([]byte(line)); noJSON == json.Valid([]byte(line)) || (errID != nil) != noJSON {
 				t.Errorf("%q is JSON: %t, but Decode has %v and DecodeID %v", line, json.Valid([]byte(line)), err, errID)
@@ -205,7 +248,7 @@ func TestDecodeKeepsValuesOutOfErrors(t *testing.T) {
 		`{"id":"geheim"}`, `{"id":"gid://shopify/Customer/1","createdAt":"geheim"}`, `{"geheim":geheim}`,
 		`{"note":{"geheim":"geheim"},"id":"gid://shopify/Customer/1"}`, `geheim`, `{"tags":"geheim","id":"gid://shopify/Customer/1"}`,
 	} {
-		_, err := Decode([]byte(line), new(adminapi.CustomerFields))
+		_, err := Decode([]byte(line), new(v2026_07.Customer))
 		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
 			t.Errorf("the error of %s is %#v", line, err)
 		}
@@ -219,12 +262,12 @@ func TestChildren(t *testing.T) {
 		`{"tags":{},"createdAt":1,"note":[],"__parentId":"gid:\/\/shopify\/Customer\/1"}`,
 		`{"address1":"x","\u005f_parentId":"gid://shopify/Customer/1"}`,
 	} {
-		var c adminapi.CustomerFields
+		var c v2026_07.Customer
 		object, err := Decode([]byte(line), &c)
 		if want := (Object{Child: true}); object != want || err != nil {
 			t.Errorf("Decode(%s) = %+v, %v; want %+v", line, object, err, want)
 		}
-		if diff := cmp.Diff(adminapi.CustomerFields{}, c); diff != "" {
+		if diff := cmp.Diff(v2026_07.Customer{}, c); diff != "" {
 			t.Errorf("something of a child was read: %s", diff)
 		}
 		if object, err = DecodeID([]byte(line)); object != (Object{Child: true}) || err != nil {
@@ -295,7 +338,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var got adminapi.CustomerFields
+		var got v2026_07.Customer
 		object, err := Decode(line, &got)
 		byID, errID := DecodeID(line)
 		if err == nil && (errID != nil || byID != object) {
@@ -310,7 +353,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		var want adminapi.CustomerFields
+		var want v2026_07.Customer
 		if json.Unmarshal(line, &want) != nil || !plainKeys(line) {
 			return
 		}
@@ -379,7 +422,7 @@ func plainKeys(line []byte) bool {
 
 var knownKeys = strings.Fields(`__parentId id firstName lastName email phone locale note tags state verifiedEmail numberOfOrders amountSpent
 	amount currencyCode createdAt updatedAt emailMarketingConsent smsMarketingConsent marketingState marketingOptInLevel consentUpdatedAt
-	consentCollectedFrom defaultAddress address1 address2 city province zip countryCodeV2`)
+	consentCollectedFrom defaultPhoneNumber whatsAppMarketingConsent optInLevel collectedFrom defaultAddress address1 address2 city province zip countryCodeV2`)
 
 func exactKey(s string) bool {
 	for _, k := range knownKeys {
@@ -396,7 +439,7 @@ func depth(line []byte) int { return bytes.Count(line, []byte("[")) + bytes.Coun
 func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 	n := 0
 	for line := range lines(5000) {
-		var got, want adminapi.CustomerFields
+		var got, want v2026_07.Customer
 		if err := json.Unmarshal(line, &want); err != nil {
 			t.Fatal(err)
 		}
@@ -415,10 +458,10 @@ func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 
 func TestDecodeAllocations(t *testing.T) {
 	line := []byte(full)
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	var d decoder
-	// The texts, the tags, two consents and an address.
-	if n := testing.AllocsPerRun(1000, func() { d.decode(line, &c) }); n > 5 {
+	// The texts, the tags, two consents, an address and a phone number.
+	if n := testing.AllocsPerRun(1000, func() { d.decode(line, &c) }); n > 6 {
 		t.Errorf("Decode allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(1000, func() { d.decodeID(line) }); n > 0 {
@@ -429,7 +472,7 @@ func TestDecodeAllocations(t *testing.T) {
 // TestDecoderForgets: a decoder at rest must not keep customers alive.
 func TestDecoderForgets(t *testing.T) {
 	var d decoder
-	if _, err := d.decode([]byte(full), new(adminapi.CustomerFields)); err != nil {
+	if _, err := d.decode([]byte(full), new(v2026_07.Customer)); err != nil {
 		t.Fatal(err)
 	}
 	d.reset(nil)
@@ -519,7 +562,7 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 	run("ours", func(line []byte) error {
-		var c adminapi.CustomerFields
+		var c v2026_07.Customer
 		_, err := Decode(line, &c)
 		return err
 	})
@@ -528,7 +571,7 @@ func BenchmarkDecode(b *testing.B) {
 		return err
 	})
 	run("encoding-json", func(line []byte) error {
-		var c adminapi.CustomerFields
+		var c v2026_07.Customer
 		return json.Unmarshal(line, &c)
 	})
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/scalar"
 )
 
@@ -25,7 +25,7 @@ func (d *decoder) set(field *string, s span) {
 }
 
 // assign makes the gathered text a string and fills every field with its part.
-func (d *decoder) assign(c *adminapi.CustomerFields) {
+func (d *decoder) assign(c *v2026_07.Customer) {
 	text := string(d.text)
 	for _, t := range d.texts {
 		*t.field = text[t.from:t.to]
@@ -89,7 +89,7 @@ func (d *decoder) readNumber(field *scalar.Number, key string) {
 	}
 }
 
-func (d *decoder) readTags(c *adminapi.CustomerFields) {
+func (d *decoder) readTags(c *v2026_07.Customer) {
 	c.Tags, d.tags = nil, d.tags[:0]
 	switch d.peek() {
 	case 'n':
