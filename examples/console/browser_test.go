@@ -571,7 +571,7 @@ func TestBrowserMissedWebhooks(t *testing.T) {
 		b.open(contact)
 		b.see("王大明")
 		b.demo.store("demo-shop").UpdateQuietly(ming.ID, platinum) // a tag moves no time of change
-		for range 5 { // two looks within one second of Shopify's clock cannot be told apart
+		for range 5 {                                              // two looks within one second of Shopify's clock cannot be told apart
 			b.open("/stores/demo-shop/sync")
 			b.click(T.SyncAgain)
 			b.result()

@@ -37,6 +37,8 @@ type texts struct {
 	WhereSteps                                                                                     []string
 	WhatsAppLegend, WhatsAppTick, WhatsAppHint, WhatsAppAccount, Country, CountryHint, VersionHint string
 	ConnectButton, SaveConnection                                                                  string
+	WhatsAppWho                                                                                    string
+	Policies                                                                                       map[shopifysync.WhatsAppPolicy]string
 	Countries                                                                                      map[string]string
 
 	// The overview.
@@ -60,6 +62,9 @@ type texts struct {
 	Skip                                                                                            map[string]string
 	Removal                                                                                         map[shopifysync.RemovalReason]string
 	Sources                                                                                         map[string]string
+
+	WhatsAppContacts, WhatsAppUnusable, WhatsAppShared, WhatsAppSharedText string
+	WhatsAppResults                                                        map[shopifysync.WhatsAppResult]string
 
 	// Contacts.
 	Found, Total, Search, SearchHint, SearchButton, Tag, MoreFilters, NotANumber, ClearFilters    string
@@ -155,4 +160,11 @@ func (t *texts) RemovalLabel(r shopifysync.RemovalReason) string { return labelO
 func (t *texts) SourceLabel(s string) string                     { return labelOr(t.Sources, s) }
 func (t *texts) LevelLabel(l shopifysync.ConsentLevel) string    { return labelOr(t.Levels, l) }
 func (t *texts) CountryName(code string) string                  { return labelOr(t.Countries, code) }
-func (t *texts) DemoAbout(key string) string                     { return labelOr(t.Demos, key) }
+func (t *texts) PolicyLabel(p shopifysync.WhatsAppPolicy) string { return labelOr(t.Policies, p) }
+func (t *texts) WhatsAppLabel(r shopifysync.WhatsAppResult) string {
+	return labelOr(t.WhatsAppResults, r)
+}
+func (t *texts) WhatsAppReason(reason string) string {
+	return t.WhatsAppLabel(shopifysync.WhatsAppResult(reason))
+}
+func (t *texts) DemoAbout(key string) string { return labelOr(t.Demos, key) }

@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/examples/phone"
 	"github.com/omnichat/shopifysync/sqlstore"
 	_ "modernc.org/sqlite"
 )
@@ -203,7 +204,6 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 	opts := []shopifysync.Option{
 		shopifysync.WithLogger(log),
 		shopifysync.WithMapper(mapper()),
-		shopifysync.WithPhoneNormalizer(normalizePhone), // for WhatsApp contacts
 		shopifysync.WithPrivacyHandler(c.agents.privacy()),
 		shopifysync.WithHooks(shopifysync.Hooks{
 			SyncEnd:    func(context.Context, shopifysync.SyncEndInfo) { changed() },
@@ -212,6 +212,7 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 			CatchUpEnd: func(context.Context, shopifysync.CatchUpEndInfo) { changed() },
 		}),
 	}
+	opts = append(opts, phone.Options()...) // national formats, and which numbers are mobile phones
 	switch {
 	case !cfg.real:
 		c.demo = newDemo(cfg.demo, changed)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/examples/phone"
 )
 
 // skipTag is the tag by which a merchant leaves a customer out.
@@ -12,7 +13,7 @@ const skipTag = "no-sync"
 
 // mapper is the library's own with one rule of this host's before it.
 func mapper() shopifysync.Mapper {
-	standard := shopifysync.NewMapper(shopifysync.MapperOptions{Phone: normalizePhone})
+	standard := shopifysync.NewMapper(shopifysync.MapperOptions{Phone: phone.Normalize})
 	return func(id shopifysync.ConnectionID, c shopifysync.Customer) (shopifysync.Contact, error) {
 		if slices.Contains(c.Tags, skipTag) {
 			return shopifysync.Contact{}, fmt.Errorf("tagged %s: %w", skipTag, shopifysync.ErrSkip)
@@ -20,6 +21,3 @@ func mapper() shopifysync.Mapper {
 		return standard(id, c)
 	}
 }
-
-// TODO: examples/phone
-var normalizePhone = shopifysync.NormalizePhone

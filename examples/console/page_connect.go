@@ -28,12 +28,17 @@ var whatsAppAccounts = []whatsAppAccount{
 // countries are those whose phone numbers in national format are understood.
 var countries = []string{"TW", "HK", "SG", "MY", "TH"}
 
+// policies say who becomes a WhatsApp contact. None grants a marketing permission.
+var policies = []shopifysync.WhatsAppPolicy{shopifysync.WhatsAppAll, shopifysync.WhatsAppSubscribed}
+
 // A connectBody is the form of S1 to S5.
 type connectBody struct {
 	ShopField, KeyField, SecretField, TokenField field
 	Typed                                        string // names the secrets that were typed before an error
 	NoToken, WhatsApp                            bool
 	Account, Country                             string
+	Policy                                       shopifysync.WhatsAppPolicy
+	Policies                                     []shopifysync.WhatsAppPolicy
 	Accounts                                     []whatsAppAccount
 	Countries                                    []string
 	Editing                                      bool
@@ -53,6 +58,7 @@ type connectInput struct {
 	noToken                     bool // a Dev Dashboard app, which has none
 	whatsApp                    bool
 	account, country            string
+	policy                      shopifysync.WhatsAppPolicy
 }
 
 // readConnect reads the form, with the secrets that were typed before an error.
@@ -61,6 +67,7 @@ func (c *console) readConnect(r *http.Request) connectInput {
 	in := connectInput{
 		shop: text("shop"), apiKey: text("api_key"), secret: text("api_secret"), token: text("token"),
 		noToken: r.PostFormValue("no_token") != "", whatsApp: r.PostFormValue("whatsapp") != "", account: text("account"), country: text("country"),
+		policy: shopifysync.WhatsAppPolicy(text("policy")),
 	}
 	secret, token := c.typed.get(text("typed"))
 	in.secret, in.token = cmp.Or(in.secret, secret), cmp.Or(in.token, token)
@@ -126,7 +133,7 @@ func (c *console) editForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := connectInput{shop: "https://" + string(conn.Shop), apiKey: conn.Credentials.ClientID, country: "TW"}
 	if w := conn.WhatsApp; w != nil {
-		in.whatsApp, in.account, in.country = true, w.AccountID, w.Country
+		in.whatsApp, in.account, in.country, in.policy = true, w.AccountID, w.Country, w.Policy
 	}
 	return c.showConnect(w, r, p, in, nil, conn.ID)
 }
@@ -178,10 +185,10 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 	conn.WhatsApp = nil
 	if in.whatsApp {
 		known := slices.ContainsFunc(whatsAppAccounts, func(a whatsAppAccount) bool { return a.ID == in.account })
-		if !known || !slices.Contains(countries, in.country) {
+		if !known || !slices.Contains(countries, in.country) || !slices.Contains(policies, in.policy) {
 			return errNotFound // not from this form
 		}
-		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Country: in.country}
+		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Policy: in.policy, Country: in.country}
 	}
 	if _, err := c.syncer.Connect(r.Context(), conn); err != nil {
 		return c.showConnect(w, r, p, in, problemOf(p.T, err), editID)
@@ -197,8 +204,8 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, wrong *problem, editing shopifysync.ConnectionID) error {
 	t := p.T
 	b := connectBody{
-		NoToken: in.noToken, WhatsApp: in.whatsApp, Account: in.account, Country: in.country,
-		Accounts: whatsAppAccounts, Countries: countries, Action: "/connect", Back: "/",
+		NoToken: in.noToken, WhatsApp: in.whatsApp, Account: in.account, Country: in.country, Policy: in.policy,
+		Policies: policies, Accounts: whatsAppAccounts, Countries: countries, Action: "/connect", Back: "/",
 	}
 	p.Title = t.ConnectTitle
 	if b.Editing = editing != ""; b.Editing {

@@ -125,11 +125,12 @@ func (p *page) consentDetail(c shopifysync.Consent) []string {
 
 // attributeSources are the fields of Shopify's Customer behind the attributes.
 var attributeSources = map[shopifysync.AttributeKey]string{
-	shopifysync.AttrOrdersCount:  "numberOfOrders",
-	shopifysync.AttrTotalSpent:   "amountSpent",
-	shopifysync.AttrNote:         "note",
-	shopifysync.AttrEmailConsent: "emailMarketingConsent",
-	shopifysync.AttrSMSConsent:   "smsMarketingConsent",
+	shopifysync.AttrOrdersCount:     "numberOfOrders",
+	shopifysync.AttrTotalSpent:      "amountSpent",
+	shopifysync.AttrNote:            "note",
+	shopifysync.AttrEmailConsent:    "emailMarketingConsent",
+	shopifysync.AttrSMSConsent:      "smsMarketingConsent",
+	shopifysync.AttrWhatsAppConsent: "defaultPhoneNumber.whatsAppMarketingConsent",
 }
 
 var maskedAttributes = []struct {

@@ -81,6 +81,9 @@ func (c *console) demoPage(w http.ResponseWriter, r *http.Request) error {
 	p := c.page(r, "shopify")
 	p.DemoKey = st.Key
 	cfg := st.Config()
+	if zone, err := time.LoadLocation(cfg.TimeZone); err == nil {
+		p.zone = zone
+	}
 	b := demoBody{
 		Key: st.Key, Stores: c.demo.links(listed.Connections), Config: cfg, Customers: st.Count(),
 		Dropping: st.Dropping(), Newest: st.Newest(shown), Subscriptions: len(st.Subscriptions()),

@@ -23,13 +23,6 @@ type runView struct {
 	Preview     bool // a dry run
 	Problem     *problem
 	MassRemoval bool
-	Notes       []note
-}
-
-// A note is a count that stands beside a report's parts.
-type note struct {
-	Label string
-	Count int64
 }
 
 func (v *runView) Percent() int64 {

@@ -346,6 +346,7 @@ func (p *page) card(contact shopifysync.Contact) cardView {
 // attributeOrder is the order of the product page; others follow.
 var attributeOrder = []shopifysync.AttributeKey{
 	shopifysync.AttrOrdersCount, shopifysync.AttrTotalSpent, shopifysync.AttrNote, shopifysync.AttrEmailConsent, shopifysync.AttrSMSConsent,
+	shopifysync.AttrWhatsAppConsent,
 }
 
 // inOrder returns the attributes, which stores keep sorted by key, as they are shown.

@@ -83,6 +83,10 @@ var english = texts{
 	WhatsAppAccount: "WhatsApp account", Country: "Country of local numbers", CountryHint: "For numbers such as 0912345678 of customers whose address names no country.",
 	VersionHint:   "Queries and webhooks ask for API version 2024-04. The overview shows which one Shopify really serves.",
 	ConnectButton: "Connect", SaveConnection: "Save",
+	WhatsAppWho: "Who is added",
+	Policies: map[shopifysync.WhatsAppPolicy]string{
+		shopifysync.WhatsAppAll: "every member with a usable mobile number", shopifysync.WhatsAppSubscribed: "only those whose WhatsApp marketing consent is “subscribed”",
+	},
 	Countries: map[string]string{"TW": "Taiwan", "HK": "Hong Kong", "SG": "Singapore", "MY": "Malaysia", "TH": "Thailand"},
 
 	ReadyTitle: "Connected. Sync now?", ReadyText: "A sync makes a contact of each customer. Later changes then arrive in real time.",
@@ -128,6 +132,12 @@ var english = texts{
 		shopifysync.RemovedMerged: "merged into another customer", shopifysync.RemovedShopRedacted: "the store's data were erased", shopifysync.RemovedRedacted: "personal data erased",
 	},
 	Sources: map[string]string{"pages": "by pages", "bulk": "by bulk file", "pages+bulk": "by pages and bulk file"},
+
+	WhatsAppContacts: "WhatsApp contacts", WhatsAppUnusable: "Phones that cannot be used", WhatsAppShared: "Members who share one number", WhatsAppSharedText: "Each keeps a contact of their own: they are never merged.",
+	WhatsAppResults: map[shopifysync.WhatsAppResult]string{
+		shopifysync.WhatsAppLinked: "are WhatsApp contacts", shopifysync.WhatsAppNoPhone: "no phone", shopifysync.WhatsAppNoNumber: "not a phone number", shopifysync.WhatsAppNotMobile: "not a mobile number (landline)",
+		shopifysync.WhatsAppNotSubscribed: "not subscribed to WhatsApp marketing", shopifysync.WhatsAppNobody: "nobody is added by the setting", shopifysync.WhatsAppNotSeen: "not shown by Shopify",
+	},
 
 	Found: "%s found", Total: "%s in all", Search: "Search", SearchHint: "Name, e-mail, phone or member number", SearchButton: "Search", Tag: "Tag", MoreFilters: "More filters", NotANumber: "Enter a number", ClearFilters: "Clear",
 	Name: "Name", FirstName: "First name", LastName: "Last name", MemberNumber: "Member number", Email: "E-mail", Phone: "Phone", Tags: "Tags", Note: "Note", OrdersShort: "Orders", SpentShort: "Spent",

@@ -83,6 +83,10 @@ var traditionalChinese = texts{
 	WhatsAppAccount: "WhatsApp 帳號", Country: "本地號碼的國家或地區", CountryHint: "顧客地址沒有註明國家時，用來判讀 0912345678 這類號碼。",
 	VersionHint:   "查詢與通知使用 API 版本 2024-04。Shopify 實際提供的版本會顯示在總覽頁。",
 	ConnectButton: "連接", SaveConnection: "儲存",
+	WhatsAppWho: "要新增哪些會員",
+	Policies: map[shopifysync.WhatsAppPolicy]string{
+		shopifysync.WhatsAppAll: "所有有可用手機號碼的會員", shopifysync.WhatsAppSubscribed: "僅 WhatsApp 行銷同意為「已訂閱」的會員",
+	},
 	Countries: map[string]string{"TW": "台灣", "HK": "香港", "SG": "新加坡", "MY": "馬來西亞", "TH": "泰國"},
 
 	ReadyTitle: "連接完成，要現在同步嗎？", ReadyText: "同步會將商店的所有顧客新增為聯絡人。之後的變更會即時更新。",
@@ -128,6 +132,12 @@ var traditionalChinese = texts{
 		shopifysync.RemovedMerged: "已合併到另一位顧客", shopifysync.RemovedShopRedacted: "商店資料已清除", shopifysync.RemovedRedacted: "已清除個資",
 	},
 	Sources: map[string]string{"pages": "分頁讀取", "bulk": "整批檔案", "pages+bulk": "分頁與整批檔案"},
+
+	WhatsAppContacts: "WhatsApp 聯絡人", WhatsAppUnusable: "無法使用的電話", WhatsAppShared: "共用同一個號碼的會員", WhatsAppSharedText: "每位會員都保留自己的聯絡人，不會合併。",
+	WhatsAppResults: map[shopifysync.WhatsAppResult]string{
+		shopifysync.WhatsAppLinked: "已成為 WhatsApp 聯絡人", shopifysync.WhatsAppNoPhone: "沒有電話", shopifysync.WhatsAppNoNumber: "不是有效的電話號碼", shopifysync.WhatsAppNotMobile: "不是手機號碼（市話）",
+		shopifysync.WhatsAppNotSubscribed: "未訂閱 WhatsApp 行銷訊息", shopifysync.WhatsAppNobody: "依設定不新增", shopifysync.WhatsAppNotSeen: "Shopify 未顯示",
+	},
 
 	Found: "符合條件：%s 位", Total: "共 %s 位", Search: "搜尋", SearchHint: "姓名、Email、電話或會員編號", SearchButton: "搜尋", Tag: "標籤", MoreFilters: "更多條件", NotANumber: "請輸入數字", ClearFilters: "清除條件",
 	Name: "姓名", FirstName: "名字", LastName: "姓氏", MemberNumber: "會員編號", Email: "Email", Phone: "電話", Tags: "標籤", Note: "備註", OrdersShort: "訂單數", SpentShort: "消費金額",
