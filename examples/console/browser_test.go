@@ -411,6 +411,8 @@ func TestBrowserConnectAndSync(t *testing.T) {
 		b.click(T.SyncNow)
 		b.wantNew("407") // one of the eight by hand bears the tag that leaves it out
 		b.see(T.Skip["tagged no-sync"], T.SeeContacts)
+		// S5: a landline is listed, a shared phone too, and nobody is merged.
+		b.see(T.WhatsAppResults["linked"], T.WhatsAppResults["no phone"], T.WhatsAppUnusable, T.WhatsAppShared)
 		b.shot("result")
 
 		b.click(T.SyncAgain) // S8

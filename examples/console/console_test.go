@@ -84,7 +84,9 @@ func startConsole(t *testing.T, demo demoConfig) *testConsole {
 		c.close()
 	})
 	jar, _ := cookiejar.New(nil)
-	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, client: &http.Client{Jar: jar}}
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections) // the server waits a while for a connection that was never used
+	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, client: &http.Client{Jar: jar, Transport: transport}}
 }
 
 // do sends a request as a browser on the same origin would, follows redirects,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,6 +19,8 @@ import (
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/shopifytest"
 )
+
+var manyContacts = flag.Int("contacts", 20_000, "`number` of contacts in the test of the list's speed")
 
 // Every page is whole in both languages: no template fails, no text is missing,
 // and the headers are there.
@@ -406,6 +409,51 @@ func TestContactsPaging(t *testing.T) {
 		resp, body := c.get("/stores/demo-shop/contacts?" + query)
 		if resp.StatusCode != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %s, lacks %q", query, resp.Status, want)
+		}
+	}
+}
+
+// With many contacts a page of the list stays quick, search and filters
+// included. The quickest of some answers counts: the machine may be busy.
+func TestContactsSpeed(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	c := startConsole(t, demoConfig{})
+	id := c.connectDemo("demo-shop")
+	now := time.Now().UTC().Truncate(time.Second)
+	for n := 0; n < *manyContacts; n += 1000 {
+		p := shopifysync.UpsertContactsParams{Connection: id}
+		for i := n; i < n+1000; i++ {
+			p.Contacts = append(p.Contacts, shopifysync.Contact{
+				Connection: id, CustomerID: shopifysync.CustomerID(8_000_000_000_000 + i), Version: shopifysync.Version{UpdatedAt: now, ObservedAt: now},
+				Name: fmt.Sprintf("王小明%d", i), Email: fmt.Sprintf("member%d@example.com", i), Phone: fmt.Sprintf("+8869%08d", i), PhoneSource: shopifysync.PhoneCustomer,
+				Tags: []string{"VIP", fmt.Sprintf("第%d批", i/1000)},
+				Attributes: []shopifysync.Attribute{
+					shopifysync.ConsentAttribute(shopifysync.AttrEmailConsent, shopifysync.Consent{State: shopifysync.ConsentSubscribed}),
+					shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, fmt.Sprint(i%50)),
+				},
+			})
+		}
+		if _, err := c.store.UpsertContacts(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := shopifysync.CustomerID(8_000_000_000_000 + *manyContacts/2)
+	for _, query := range []string{
+		"", "q=member9", fmt.Sprintf("q=member%d%%40", *manyContacts-1), "q=" + url.QueryEscape("小明123"), "q=nobody", "tag=VIP&orders=49&email_consent=SUBSCRIBED",
+		"q=0912", "after=" + last.String(), "q=member&after=" + last.String(),
+	} {
+		best := time.Hour
+		for range 7 {
+			began := time.Now()
+			resp, _ := c.get("/stores/demo-shop/contacts?" + query)
+			best = min(best, time.Since(began))
+			if resp.StatusCode != http.StatusOK {
+				t.Fatal(resp.Status)
+			}
+		}
+		t.Logf("%d contacts, %q: %v", *manyContacts, query, best.Round(time.Millisecond/10))
+		if best > limit {
+			t.Errorf("%d contacts, %q: %v, more than %v", *manyContacts, query, best, limit)
 		}
 	}
 }
