@@ -535,7 +535,11 @@ func TestBrowserContacts(t *testing.T) {
 		b.see("customers/update")
 		b.shot("shopify")
 		b.ctx = agent
+		began := time.Now()
 		b.see("白金卡", "16,880", T.attr("已取消", "Unsubscribed"), T.attr("老客戶", "regular"))
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("the card followed after %v", took)
+		}
 
 		// A member who is not here yet is asked for at Shopify at once.
 		b.demo.store("demo-shop").drop(true)

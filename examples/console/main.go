@@ -33,6 +33,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -168,7 +169,8 @@ type console struct {
 	public string
 	pages  map[string]*view
 	typed  typedSecrets
-	signal *changes // told of everything that a page may show
+	signal *changes     // told of everything that a page may show
+	runs   atomic.Int64 // runs that go on in this process, a page's or Serve's own
 }
 
 // newConsole wires the library: a store, its keys, a Syncer with its options.
@@ -206,7 +208,14 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 		shopifysync.WithMapper(mapper()),
 		shopifysync.WithPrivacyHandler(c.agents.privacy()),
 		shopifysync.WithHooks(shopifysync.Hooks{
-			SyncEnd:    func(context.Context, shopifysync.SyncEndInfo) { changed() },
+			SyncStart: func(ctx context.Context, _ shopifysync.SyncStartInfo) context.Context {
+				c.runs.Add(1)
+				return ctx
+			},
+			SyncEnd: func(context.Context, shopifysync.SyncEndInfo) {
+				c.runs.Add(-1)
+				changed()
+			},
 			WebhookEnd: func(context.Context, shopifysync.WebhookEndInfo) { changed() },
 			DrainEnd:   func(context.Context, shopifysync.DrainEndInfo) { changed() },
 			CatchUpEnd: func(context.Context, shopifysync.CatchUpEndInfo) { changed() },
@@ -242,8 +251,8 @@ func (c *console) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           c.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second, // Connect and Disconnect ask Shopify; streams extend it
+		ReadTimeout:       90 * time.Second, // Connect and Disconnect ask Shopify meanwhile
+		WriteTimeout:      90 * time.Second, // streams set their own
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends streams
@@ -261,6 +270,9 @@ func (c *console) serve(ctx context.Context, listener net.Listener) error {
 			failed <- err
 		}
 	})
+	if c.demo != nil {
+		wg.Go(func() { c.recheck(ctx) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():
@@ -275,6 +287,21 @@ func (c *console) serve(ctx context.Context, listener net.Listener) error {
 	c.jobs.close()
 	wg.Wait()
 	return err
+}
+
+// recheck checks every connection once. Demonstration stores begin anew with
+// the process, and know nothing of subscriptions that were made before; real
+// ones need no more than the hourly check of Serve.
+func (c *console) recheck(ctx context.Context) {
+	listed, err := c.store.ListConnections(ctx, shopifysync.ListConnectionsParams{Limit: maxStores})
+	if err != nil {
+		return // the pages tell of it
+	}
+	for _, conn := range listed.Connections {
+		if _, err := c.syncer.Check(ctx, conn.ID); err != nil {
+			c.log.Info("a demonstration store is not as it was left", "connection", string(conn.ID), "error", err)
+		}
+	}
 }
 
 // close releases what newConsole made. Running syncs are cancelled, and go on

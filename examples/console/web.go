@@ -193,6 +193,7 @@ const eventsEvery = 300 * time.Millisecond
 func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 	stream := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
+	_ = stream.SetReadDeadline(time.Time{}) // it would end the request
 	write := func(text string) bool {
 		_ = stream.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a test's recorder has none
 		_, err := w.Write([]byte(text))
@@ -202,7 +203,7 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 	if !write("retry: 2000\n\n") {
 		return nil
 	}
-	alive := time.NewTicker(15 * time.Second)
+	alive := time.NewTicker(2 * time.Second)
 	defer alive.Stop()
 	for {
 		text := ": still here\n\n"
@@ -214,6 +215,9 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 			}
 			next = c.signal.wait()
 		case <-alive.C:
+			if c.runs.Load() > 0 { // one that Serve began tells its progress to the store alone
+				text = "data: changed\n\n"
+			}
 		case <-r.Context().Done():
 			return nil
 		}

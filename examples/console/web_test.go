@@ -569,6 +569,37 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// The program starts, says where it is, keeps what it has over a restart, and
+// stops when it is told to.
+func TestRun(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "console.db")
+	for round := range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		out := new(syncBuffer)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", db, "-customers", "5", "-many", "5"}, out, out)
+		}()
+		var base string
+		for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
+			base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
+		}
+		c := &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+		_, body := c.get("/")
+		if connected := strings.Contains(body, english.ConnectedStores); connected != (round == 1) {
+			t.Errorf("round %d: %s", round, body)
+		}
+		resp, body := c.post("/connect", "shop", "demo-shop.myshopify.com", "api_key", "demo-api-key-11111111", "api_secret", "shpss_demo11111111", "token", "shpat_demo11111111")
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, english.Done["connected"]) {
+			t.Errorf("round %d: %s\n%s", round, resp.Status, body)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("round %d: %v", round, err)
+		}
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for name, args := range map[string][]string{
 		"unknown":         {"-frobnicate"},
