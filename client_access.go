@@ -132,6 +132,41 @@ func (g *gate) close(ctx context.Context) (reopen func(), err error) {
 	}
 }
 
+// stillConnected is asked right before contacts are written by calls that hold
+// no lease: Disconnect in another process does not wait for them.
+func (s *Syncer) stillConnected(ctx context.Context, id ConnectionID) error {
+	st, err := s.readState(ctx, id)
+	if err == nil && st.Disconnected != nil {
+		err = ErrNotConnected
+	}
+	return err
+}
+
+// undoLate is asked right after such a write. If another process has
+// disconnected the connection and removed its contacts meanwhile, it removes the
+// contact, and returns [ErrNotConnected].
+func (s *Syncer) undoLate(ctx context.Context, id ConnectionID, customer CustomerID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	st, err := s.readState(ctx, id)
+	if err != nil || st.Disconnected == nil {
+		return err
+	}
+	if !st.Disconnected.EraseBy.IsZero() { // contacts were kept
+		return ErrNotConnected
+	}
+	stored, err := s.storedContact(ctx, id, customer)
+	if err == nil && stored != nil && stored.Removed == "" {
+		_, err = s.contacts.RemoveContacts(ctx, RemoveContactsParams{
+			Connection: id, Removals: []Removal{{CustomerID: customer}}, Reason: RemovedDisconnected, ObservedAt: stored.Version.ObservedAt,
+		})
+	}
+	if err != nil {
+		return storeError("remove a contact of a connection that was disconnected", err)
+	}
+	return ErrNotConnected
+}
+
 // readState reads what is remembered of a connection.
 func (s *Syncer) readState(ctx context.Context, id ConnectionID) (ConnectionState, error) {
 	got, err := s.state.ConnectionState(ctx, ConnectionStateParams{Connection: id})

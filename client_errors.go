@@ -13,7 +13,7 @@ var (
 	// ErrInvalidShop: the text is not a myshopify.com store.
 	ErrInvalidShop = errors.New("not a Shopify store address: it must be https://{store_name}.myshopify.com; find it in the Shopify admin under Settings, Domains")
 	// ErrNotConnected: there is no connection of that id.
-	ErrNotConnected = errors.New("not connected: save the connection first")
+	ErrNotConnected = errors.New("not connected: connect the store first")
 	// ErrInvalidConnection: a field of the connection is missing or malformed.
 	ErrInvalidConnection = errors.New("the connection is not usable")
 	// ErrUnauthorized: Shopify refused the token (401), or did not give one.

@@ -56,7 +56,7 @@ func (s *Syncer) Member(ctx context.Context, p MemberParams) (Contact, error) {
 	}
 	stored, storeErr := s.storedContact(inner, p.Connection, id)
 	if storeErr != nil {
-		return Contact{}, wrapped(storeErr)
+		return Contact{}, wrapped(ended(inner, storeErr))
 	}
 	live := stored != nil && stored.Removed == ""
 	switch {
@@ -306,8 +306,11 @@ func (s *Syncer) fetchMember(ctx context.Context, a *access, id CustomerID) (Con
 		return Contact{}, err
 	}
 	adm.shopID = a.state.ShopID
-	w := &writer{s: s, conn: a.conn, touch: true}
+	w := &writer{s: s, conn: a.conn, touch: true, noLease: true}
 	found, err := w.readThrough(ctx, adm, id)
+	if late := s.undoLate(ctx, a.conn.ID, id); late != nil {
+		return Contact{}, late
+	}
 	if ctx.Err() == nil && !errors.Is(err, ErrNoMember) {
 		s.settleHealth(ctx, a, err)
 	}

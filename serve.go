@@ -518,6 +518,7 @@ func (sv *server) finished(ctx context.Context, c *served, kind workKind, r resu
 	}
 	switch {
 	case r.skipped:
+		c.hold[kind] = now.Add(time.Second)
 	case errors.Is(r.err, errBacklog):
 		c.backlog, c.marked = true, now
 		if c.forced.IsZero() {

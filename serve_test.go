@@ -3,6 +3,7 @@ package shopifysync_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -67,12 +68,29 @@ func inFleet(t *testing.T, f func(t *testing.T, fl *fleet)) {
 		defer fl.server.Close()
 		f(t, fl)
 		synctest.Wait()
-		stacks := make([]byte, 1<<22)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		if text := string(stacks); strings.Contains(text, "shopifysync.(*server)") || strings.Contains(text, "shopifysync.(*Syncer)") {
-			t.Errorf("goroutines are left:\n%s", text)
+		if left := goroutines(); left != "" {
+			t.Errorf("goroutines are left:\n%s", left)
 		}
 	})
+}
+
+// goroutines returns the stacks of this bubble's goroutines that are in the
+// package tested.
+func goroutines() string {
+	own := make([]byte, 1000)
+	own = own[:runtime.Stack(own, false)]
+	_, bubble, _ := strings.Cut(string(own), "synctest bubble ")
+	bubble, _, _ = strings.Cut(bubble, "]")
+	all := make([]byte, 1<<23)
+	all = all[:runtime.Stack(all, true)]
+	var left []string
+	for stack := range strings.SplitSeq(string(all), "\n\n") {
+		if strings.Contains(stack, "synctest bubble "+bubble+"]") &&
+			(strings.Contains(stack, "shopifysync.(*server)") || strings.Contains(stack, "shopifysync.(*Syncer)")) {
+			left = append(left, stack)
+		}
+	}
+	return strings.Join(left, "\n\n")
 }
 
 func (fl *fleet) add(id shopifysync.ConnectionID, customers int, change func(*shopifytest.StoreConfig)) *shopifytest.Store {
@@ -257,18 +275,21 @@ func TestServeCannotBegin(t *testing.T) {
 	})
 }
 
-// With no webhook at all, a week passes: every kind of work is done as often as
-// it should be, and changes arrive, those that the list of changes does not
-// show included.
-func TestServeWeek(t *testing.T) {
-	t.Parallel()
+var serveDays = flag.Int("serve.days", 3, "how many days TestServeForDays lasts, in virtual time")
+
+// With no webhook at all, days pass: every kind of work is done as often as it
+// should be, and changes arrive, those that the list of changes does not show
+// included.
+func TestServeForDays(t *testing.T) {
+	days := *serveDays
+	hours := days*24 + 27
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		ids := []shopifysync.ConnectionID{"one", "two", "three"}
 		for _, id := range ids {
 			fl.add(id, 30, nil)
 		}
 		stop := serve(t, fl.syncer())
-		for day := range 7 {
+		for day := range days {
 			time.Sleep(12 * time.Hour)
 			note := fmt.Sprint("day ", day)
 			for _, id := range ids {
@@ -295,11 +316,11 @@ func TestServeWeek(t *testing.T) {
 		time.Sleep(27 * time.Hour)
 		stop()
 		fl.mirrors(ids...)
-		for _, id := range ids { // 195 hours
-			fl.between("run", id, 8, 10)
-			fl.between("catch-up", id, 195*4-10, 195*4+1)
+		for _, id := range ids {
+			fl.between("run", id, 1+hours*10/11/24, 1+hours*10/9/24)
+			fl.between("catch-up", id, hours*4*98/100, hours*4+1)
 		}
-		if n := fl.server.Count("AccessScopes"); n < 3*(195-3) || n > 3*195 {
+		if n := fl.server.Count("AccessScopes"); n < 3*hours*98/100 || n > 3*hours {
 			t.Errorf("%d checks", n)
 		}
 	})
@@ -316,7 +337,7 @@ func TestServeReplicas(t *testing.T) {
 				}
 				stops := make([]func(), replicas)
 				for i := range stops {
-					stops[i] = serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store})))
+					stops[i] = serve(t, fl.syncer(shopifysync.WithStateStore(slow{durable{fl.store}})))
 					time.Sleep(time.Duration(i) * 170 * time.Millisecond)
 				}
 				time.Sleep(time.Hour)
@@ -343,6 +364,21 @@ func TestServeReplicas(t *testing.T) {
 	}
 }
 
+// slow is a state store that takes its time, as one across a network does.
+type slow struct{ durable }
+
+// ConnectionState implements StateStore.
+func (s slow) ConnectionState(ctx context.Context, p shopifysync.ConnectionStateParams) (shopifysync.ConnectionStateResult, error) {
+	time.Sleep(3 * time.Millisecond)
+	return s.durable.ConnectionState(ctx, p)
+}
+
+// Runs implements StateStore.
+func (s slow) Runs(ctx context.Context, p shopifysync.RunsParams) (shopifysync.RunsResult, error) {
+	time.Sleep(3 * time.Millisecond)
+	return s.durable.Runs(ctx, p)
+}
+
 // When to sync first is the merchant's choice, for a day.
 func TestServeLeavesTheFirstRunToTheMerchant(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {
@@ -360,7 +396,6 @@ func TestServeLeavesTheFirstRunToTheMerchant(t *testing.T) {
 
 // A large store is synced weekly, and its number of customers asked for daily.
 func TestServeLargeStore(t *testing.T) {
-	t.Parallel()
 	const day = 24 * time.Hour
 	more := func(n int) func(*shopifytest.Store) {
 		return func(shop *shopifytest.Store) {
@@ -393,7 +428,7 @@ func TestServeLargeStore(t *testing.T) {
 				}
 				shop := fl.add("large", 100_050, nil)
 				fl.setState("large", settled(100_050))
-				stop := serve(t, fl.syncer())
+				stop := serve(t, fl.syncer(shopifysync.WithCatchUpEvery(24*time.Hour)))
 				defer stop()
 				time.Sleep(time.Hour)
 				test.change(shop)
@@ -690,7 +725,6 @@ func TestServeStopsAtAnyMoment(t *testing.T) {
 // One huge store and 999 small ones: the small ones' changes come within ten
 // seconds while the huge one has a backlog that takes it minutes.
 func TestServeIsFair(t *testing.T) {
-	t.Parallel()
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		const small = 999
 		fl.add("huge", 15_000, func(c *shopifytest.StoreConfig) { c.Latency = time.Second })
@@ -737,7 +771,9 @@ func TestServeIsFair(t *testing.T) {
 			open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "huge", Limit: 1})
 			return err == nil && open.Open == 0
 		})
+		waitFor(t, time.Hour, "the run that such a backlog asks for", func() bool { return fl.done("run", "huge") > 0 })
 		stop()
+		fl.between("run", "huge", 1, 1)
 		t.Logf("111 small stores at a time: %v to %v", took[0], took[len(took)-1])
 	})
 }
@@ -746,7 +782,6 @@ func TestServeIsFair(t *testing.T) {
 // half of them within 2 seconds, all but one in a hundred within 10. A
 // subscription that is deleted is back within one check.
 func TestServeWithWebhooks(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()
 		fl := &fleet{
@@ -865,6 +900,121 @@ func TestServeNoticesConnect(t *testing.T) {
 		if n := len(fl.server.Requests()) - requests; n > 0 {
 			t.Errorf("%d requests after the connection was disconnected", n)
 		}
+		stop()
+	})
+}
+
+// Catch-ups and checks of many connections that fall due together do not hold
+// up a webhook, and nor do the runs of large stores those of small ones.
+func TestServeKeepsPlaces(t *testing.T) {
+	slowly := func(c *shopifytest.StoreConfig) { c.Latency = 2 * time.Second }
+	t.Run("for drains", func(t *testing.T) {
+		inFleet(t, func(t *testing.T, fl *fleet) {
+			for i := range 100 {
+				id := shopifysync.ConnectionID(fmt.Sprint("idle-", i))
+				fl.add(id, 1, slowly)
+				fl.setState(id, settled(1))
+				fl.setState(id, func(st *shopifysync.ConnectionState) {
+					st.CaughtUpAt, st.Health.CheckedAt = time.Time{}, time.Time{}
+				})
+			}
+			shop := fl.add("busy", 3, nil)
+			fl.setState("busy", settled(3))
+			stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(2, 1)))
+			time.Sleep(10 * time.Second)
+			for i := range 10 {
+				c := shop.Newest(1)[0]
+				note := fmt.Sprint("note ", i)
+				if err := shop.UpdateQuietly(c.ID, func(c *shopifytest.Customer) { c.Note = note }); err != nil {
+					t.Fatal(err)
+				}
+				fl.mark("busy", c.ID)
+				waitFor(t, 3*time.Second, note, func() bool { return fl.note("busy", c.ID) == note })
+				time.Sleep(2 * time.Second)
+			}
+			stop()
+			if fl.done("catch-up", "idle-99") > 0 {
+				t.Error("the chores were done too soon to be in the way")
+			}
+		})
+	})
+	t.Run("for small stores", func(t *testing.T) {
+		inFleet(t, func(t *testing.T, fl *fleet) {
+			for i := range 3 {
+				id := shopifysync.ConnectionID(fmt.Sprint("large-", i))
+				fl.add(id, 20_000, slowly)
+				fl.setState(id, settled(200_000))
+				fl.setState(id, func(st *shopifysync.ConnectionState) { st.RunAt = time.Time{} })
+			}
+			fl.add("small", 3, nil)
+			stop := serve(t, fl.syncer(shopifysync.WithServeLimits(8, 2)))
+			waitFor(t, 10*time.Second, "the small store's run", func() bool { return fl.done("run", "small") == 1 })
+			stop()
+			if fl.done("run", "large-0")+fl.done("run", "large-1")+fl.done("run", "large-2") > 0 {
+				t.Error("the large runs ended too soon to be in the way")
+			}
+		})
+	})
+}
+
+// A backlog gives the only place away every few seconds.
+func TestServeSlicesDrains(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		huge := fl.add("huge", 5000, func(c *shopifytest.StoreConfig) { c.Latency = 3 * time.Second })
+		shop := fl.add("small", 3, nil)
+		fl.setState("huge", settled(5000))
+		fl.setState("small", settled(3))
+		var backlog []int64
+		for c := range huge.All() {
+			backlog = append(backlog, c.ID)
+		}
+		stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(1, 1)))
+		time.Sleep(2 * time.Second)
+		fl.mark("huge", backlog...)
+		time.Sleep(5 * time.Second)
+		c := shop.Newest(1)[0]
+		if err := shop.UpdateQuietly(c.ID, func(c *shopifytest.Customer) { c.Note = "quick" }); err != nil {
+			t.Fatal(err)
+		}
+		fl.mark("small", c.ID)
+		waitFor(t, 10*time.Second, "the small store's change is there", func() bool { return fl.note("small", c.ID) == "quick" })
+		stop()
+		open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "huge", Limit: 1})
+		if err != nil || open.Open == 0 {
+			t.Errorf("the backlog was done too soon to be in the way: %v", err)
+		}
+	})
+}
+
+// tightLipped is a state store that never tells which connections have marks.
+type tightLipped struct{ durable }
+
+// DueConnections implements StateStore.
+func (tightLipped) DueConnections(context.Context, shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
+	return shopifysync.DueConnectionsResult{}, nil
+}
+
+// A webhook that this process receives is acted on without asking the state
+// store for marks, and so is what a catch-up marks.
+func TestServeWakes(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		shop := fl.add("one", 10, nil)
+		s := fl.syncer(shopifysync.WithStateStore(tightLipped{durable{fl.store}}))
+		stop := serve(t, s)
+		time.Sleep(time.Minute)
+		id := shop.Newest(1)[0].ID
+		if err := shop.Update(id, func(c *shopifytest.Customer) { c.Note = "webhook" }); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Deliver(t.Context(), "one", shopifysync.Event{Topic: "customers/update", Customers: []shopifysync.CustomerID{shopifysync.CustomerID(id)}}); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 2*time.Second, "the webhook's change is there", func() bool { return fl.note("one", id) == "webhook" })
+		time.Sleep(2 * time.Second)
+		if err := shop.Update(id, func(c *shopifytest.Customer) { c.Note = "catch-up" }); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 16*time.Minute, "what the catch-up marked is there", func() bool { return fl.note("one", id) == "catch-up" })
 		stop()
 	})
 }

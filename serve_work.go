@@ -37,13 +37,12 @@ func (sv *server) do(ctx context.Context, q request) (r result) {
 		}
 	} else {
 		// Another process may have done it since this one planned it.
-		now := sv.s.millis()
 		p, err := sv.readPlan(ctx, q.id)
 		if err != nil {
 			return result{err: err}
 		}
 		wanted := q.kind == workRun && p.drains && !q.forced.IsZero() && !p.runAt.After(q.forced)
-		if !p.due(q.kind, now) && !wanted {
+		if !p.due(q.kind, sv.s.millis()) && !wanted {
 			return result{plan: &p, skipped: true}
 		}
 		r.err = sv.s.protect(ctx, workNames[q.kind], func() (err error) {

@@ -25,8 +25,9 @@ type Syncer struct {
 
 	mu      sync.Mutex
 	shared  map[ConnectionID]*shared
-	noted   map[ConnectionID]struct{} // see noteMarked
-	changed map[ConnectionID]struct{} // see noteChanged
+	noted   map[ConnectionID]struct{}      // see noteMarked
+	asked   map[ConnectionID]*joinedLookup // see lookUpTogether
+	changed map[ConnectionID]struct{}      // see noteChanged
 
 	serving atomic.Bool   // Serve is at work
 	wake    chan struct{} // holds one if connections were noted
@@ -43,7 +44,7 @@ type shared struct {
 	tokens tokens
 	gate   gate
 	// deliveries are webhooks that wait to be put into one call.
-	deliveries deliveries
+	deliveries together[gathering]
 	// bulkEnded is set by a webhook that says so.
 	bulkEnded atomic.Bool
 	// ahead is how far Shopify's clock is ahead of the host's, up to a second
@@ -93,6 +94,7 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 		contacts: contacts, conns: conns, options: o,
 		shared:  make(map[ConnectionID]*shared),
 		noted:   make(map[ConnectionID]struct{}),
+		asked:   make(map[ConnectionID]*joinedLookup),
 		changed: make(map[ConnectionID]struct{}),
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, o.webhooksAtOnce),

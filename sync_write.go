@@ -16,6 +16,8 @@ type writer struct {
 	conn   Connection
 	dryRun bool // tell what would become of them
 	touch  bool // advance the version of unchanged contacts
+	// noLease: Disconnect in another process does not wait for this call.
+	noLease bool
 	// marks are open marks that the customers may have, as they were before
 	// Shopify was asked. It is only read.
 	marks map[CustomerID]Mark
@@ -267,6 +269,11 @@ func consentRedacted(c *Consent) bool { return c != nil && c.State == ConsentRed
 
 // store writes a batch.
 func (w *writer) store(ctx context.Context, contacts []Contact, out *written) error {
+	if w.noLease {
+		if err := w.s.stillConnected(ctx, w.conn.ID); err != nil {
+			return err
+		}
+	}
 	if err := w.upsert(ctx, contacts, out); err != nil {
 		return err
 	}

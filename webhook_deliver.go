@@ -32,7 +32,7 @@ const (
 // is to be delivered again. A delivery whose customer Shopify does not show yet
 // takes some seconds, if the state store forgets with the process.
 func (s *Syncer) Deliver(ctx context.Context, id ConnectionID, ev Event) error {
-	conn, err := s.lookUpConnection(ctx, id)
+	conn, err := s.lookUpTogether(ctx, id)
 	if err != nil {
 		return wrapped(err)
 	}
@@ -49,14 +49,8 @@ func (s *Syncer) dealWith(ctx context.Context, conn Connection, ev Event, invali
 	}
 	err = wrapped(err)
 	known := ev.known()
-	log := s.logger.With("connection", string(conn.ID), "topic", printable(ev.Topic), "delivery", printable(ev.DeliveryID))
-	switch {
-	case errors.Is(err, ErrInvalidWebhook):
-		log.WarnContext(ctx, "a webhook was refused for good", "error", err)
-	case err != nil:
-		log.WarnContext(ctx, "a webhook was not acknowledged", "error", err)
-	case !known:
-		log.InfoContext(ctx, "a webhook of an unknown topic was acknowledged: nothing follows from it")
+	if err != nil || !known {
+		s.logWebhook(ctx, conn.ID, ev, err)
 	}
 	if hook := s.hooks.WebhookEnd; hook != nil {
 		hook(ctx, WebhookEndInfo{
@@ -65,6 +59,18 @@ func (s *Syncer) dealWith(ctx context.Context, conn Connection, ev Event, invali
 		})
 	}
 	return err
+}
+
+func (s *Syncer) logWebhook(ctx context.Context, id ConnectionID, ev Event, err error) {
+	log := s.logger.With("connection", string(id), "topic", printable(ev.Topic), "delivery", printable(ev.DeliveryID))
+	switch {
+	case errors.Is(err, ErrInvalidWebhook):
+		log.WarnContext(ctx, "a webhook was refused for good", "error", err)
+	case err != nil:
+		log.WarnContext(ctx, "a webhook was not acknowledged", "error", err)
+	default:
+		log.InfoContext(ctx, "a webhook of an unknown topic was acknowledged: nothing follows from it")
+	}
 }
 
 // known reports whether anything follows from the topic.

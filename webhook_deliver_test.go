@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -420,6 +421,10 @@ func TestWebhookRedactsACustomer(t *testing.T) {
 		{"after Disconnect", func(w *world, id int64, _ string) *http.Request {
 			return w.delivery("customers/redact", id)
 		}, func(st *shopifysync.ConnectionState) { st.Disconnected = &shopifysync.Disconnection{At: time.Now()} }, 200, true},
+		{"after Disconnect, with no more than the secret", func(w *world, id int64, _ string) *http.Request {
+			w.conn.Credentials = shopifysync.Credentials{ClientSecret: w.conn.Credentials.ClientSecret}
+			return w.delivery("customers/redact", id)
+		}, func(st *shopifysync.ConnectionState) { st.Disconnected = &shopifysync.Disconnection{At: time.Now()} }, 200, true},
 		{"while it is paused", func(w *world, id int64, _ string) *http.Request {
 			return w.delivery("customers/redact", id)
 		}, func(st *shopifysync.ConnectionState) {
@@ -430,16 +435,25 @@ func TestWebhookRedactsACustomer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, 10, func(t *testing.T, w *world) {
 				var erasures int
-				s := w.signs().syncer(shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
-					Erase: func(context.Context, shopifysync.Erasure) error { erasures++; return nil },
-				}))
+				conns := shopifysync.StaticConnections(w.signs().conn)
+				s, err := shopifysync.New(w.store, conns, shopifysync.WithHTTPClient(w.server.Client()), shopifysync.WithLogger(slog.New(slog.NewTextHandler(w.log, nil))),
+					shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+						Erase: func(context.Context, shopifysync.Erasure) error { erasures++; return nil },
+					}))
+				if err != nil {
+					t.Fatal(err)
+				}
 				person := w.shop.Create(shopifytest.Customer{FirstName: "Ann", Email: "Ann@example.com"})
 				w.sync(s)
 				if tt.change != nil {
 					w.remember(tt.change)
 				}
 				before, requests := len(w.contacts()), len(w.server.Requests())
-				if got := status(mount(s), tt.request(w, person.ID, person.Email)); got != tt.want {
+				r := tt.request(w, person.ID, person.Email)
+				if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: w.conn}); err != nil {
+					t.Fatal(err)
+				}
+				if got := status(mount(s), r); got != tt.want {
 					t.Errorf("status %d, want %d: %s", got, tt.want, w.log)
 				}
 				got := w.contacts()
@@ -658,6 +672,79 @@ func TestManyWebhooksForFewCustomers(t *testing.T) {
 		if left := w.openMarks(); len(left) != 0 {
 			t.Errorf("%d marks are left", len(left))
 		}
+		w.mirrors()
+	})
+}
+
+// Disconnect ends deliveries under way and waits for them; afterwards they are
+// those of an unknown connection.
+func TestDisconnectWaitsForWebhooks(t *testing.T) {
+	for _, outlives := range []bool{false, true} {
+		inWorld(t, 10, func(t *testing.T, w *world) {
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 2 * time.Second })
+			state := &slowState{durable: durable{w.store}, pause: time.Second}
+			var opts []shopifysync.Option
+			if outlives {
+				opts = append(opts, shopifysync.WithStateStore(state))
+			}
+			s := w.signs().syncer(opts...)
+			h := mount(s)
+			var wg sync.WaitGroup
+			for range 5 {
+				wg.Go(func() {
+					if got := status(h, w.delivery("customers/update", w.ids()[0])); got == http.StatusOK {
+						t.Error("acknowledged")
+					}
+				})
+			}
+			time.Sleep(200 * time.Millisecond)
+			if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: connID, RemoveContacts: true}); err != nil {
+				t.Fatal(err)
+			}
+			before := len(w.server.Requests())
+			wg.Wait()
+			if got := status(h, w.delivery("customers/update", w.ids()[0])); got != http.StatusUnauthorized {
+				t.Errorf("afterwards: status %d", got)
+			}
+			time.Sleep(time.Minute)
+			if len(w.openMarks()) != 0 || len(w.contacts()) != 0 || len(w.server.Requests()) != before {
+				t.Errorf("durable %v: marks %v, %d contacts, %d requests", outlives, w.openMarks(), len(w.contacts()), len(w.server.Requests())-before)
+			}
+		})
+	}
+}
+
+// Who connects again goes on where it was: webhooks kept out meanwhile come
+// with the run, later ones as ever.
+func TestWebhookAfterReconnect(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		s := w.signs().syncer()
+		h := mount(s)
+		if _, err := s.Connect(t.Context(), w.conn); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(s)
+		w.shop.Uninstall()
+		gone := w.delivery("app/uninstalled")
+		if got := status(h, gone); got != http.StatusOK {
+			t.Fatalf("app/uninstalled: status %d", got)
+		}
+		if p := w.state().Pause; p == nil || p.State != shopifysync.HealthUninstalled {
+			t.Fatalf("pause %+v", p)
+		}
+		redact := w.delivery("shop/redact")
+		w.shop.Reinstall("canary-token-2")
+		w.conn.Credentials.AccessToken = shopifysync.NewSecret("canary-token-2")
+		if _, err := s.Connect(t.Context(), w.conn); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*http.Request{w.delivery("app/uninstalled"), redact, w.delivery("customers/delete", w.ids()[0])} {
+			status(h, r)
+		}
+		if st := w.state(); st.Pause != nil {
+			t.Errorf("pause %+v", st.Pause)
+		}
+		w.sync(s)
 		w.mirrors()
 	})
 }

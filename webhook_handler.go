@@ -236,7 +236,7 @@ func (s *Syncer) addressed(ctx context.Context, r *http.Request) ([]Connection, 
 		if checkCall(ctx, ConnectionID(id)) != nil && ctx.Err() == nil {
 			return nil, nil
 		}
-		conn, err := s.lookUpConnection(ctx, ConnectionID(id))
+		conn, err := s.lookUpTogether(ctx, ConnectionID(id))
 		switch {
 		case errors.Is(err, ErrNotConnected):
 			return nil, nil
@@ -264,6 +264,45 @@ func (s *Syncer) addressed(ctx context.Context, r *http.Request) ([]Connection, 
 		}
 		return err != nil
 	}), nil
+}
+
+// A joinedLookup is one that webhooks for the same connection share.
+type joinedLookup struct {
+	together[Connection]
+	users int
+}
+
+// lookUpTogether looks a connection up, once for all webhooks that come while
+// an earlier lookup of theirs is under way: in a burst it would cost as much as
+// the marks. Each gets what was looked up after it came. One that was
+// disconnected needs no credentials but its secret.
+func (s *Syncer) lookUpTogether(ctx context.Context, id ConnectionID) (Connection, error) {
+	s.mu.Lock()
+	l := s.asked[id]
+	if l == nil {
+		l = new(joinedLookup)
+		s.asked[id] = l
+	}
+	l.users++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(s.asked, id)
+		}
+	}()
+	conn, err := l.do(ctx, func(*Connection) {}, func(take func() *Connection) error {
+		conn := take()
+		return s.protect(ctx, "look up the connection", func() (err error) {
+			*conn, err = s.lookUpConnection(ctx, id)
+			return err
+		})
+	})
+	if err != nil {
+		return Connection{}, err
+	}
+	return *conn, nil
 }
 
 // webhookSecrets are the secrets that may have signed a connection's webhooks:

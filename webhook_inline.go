@@ -4,115 +4,47 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/omnichat/shopifysync/internal/shopify"
 	"github.com/omnichat/shopifysync/internal/throttle"
 )
 
-// Webhooks come in bursts, and a database commits a hundred marks as fast as
-// one. So of the deliveries of a connection one leads: it makes the store's call
-// for all that came while the last one was under way. Nobody works for others
-// in the background: the leader is a delivery itself, and hands the lead on.
-
-// deliveries are those of one connection.
-type deliveries struct {
-	mu      sync.Mutex
-	leading bool       // somebody leads, or has the turn to
-	next    *gathering // what comes meanwhile; nil: nothing has
-}
-
-// A gathering is what is put into one call.
+// A gathering is what the deliveries of a connection bring to one call.
 type gathering struct {
-	marks []Mark
-	ids   []CustomerID // to be fetched, too
-
-	turn    chan struct{} // holds one when a delivery of this gathering is to lead
-	done    chan struct{} // closed when all is done
-	err     error
-	again   bool                // the leader's time was up: come once more
+	marks   []Mark              // to be put
+	ids     []CustomerID        // to be fetched, too
 	cleared map[CustomerID]bool // of ids: fetched and stored
-}
-
-// join adds to the gathering to come.
-func (d *deliveries) join(marks []Mark, ids []CustomerID) *gathering {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.next == nil {
-		d.next = &gathering{turn: make(chan struct{}, 1), done: make(chan struct{})}
-		if !d.leading {
-			d.leading = true
-			d.next.turn <- struct{}{}
-		}
-	}
-	d.next.marks = append(d.next.marks, marks...)
-	d.next.ids = append(d.next.ids, ids...)
-	return d.next
-}
-
-// take closes the gathering for those to come.
-func (d *deliveries) take() *gathering {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	g := d.next
-	d.next = nil
-	return g
-}
-
-// end tells those of g, and gives the turn to the next. If all of the next
-// have left, the turn waits for whoever joins it.
-func (d *deliveries) end(g *gathering) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.next != nil {
-		d.next.turn <- struct{}{}
-	} else {
-		d.leading = false
-	}
-	close(g.done)
-}
-
-// gather has marks put, and ids fetched, together with those of other
-// deliveries. lead does it for all of them.
-func (s *Syncer) gather(ctx context.Context, conn Connection, marks []Mark, ids []CustomerID) (*gathering, error) {
-	d := &s.sharedOf(conn.ID).deliveries
-	for {
-		if ctx.Err() != nil {
-			return nil, contextError(ctx)
-		}
-		g := d.join(marks, ids)
-		select {
-		case <-g.done:
-		case <-g.turn:
-			s.lead(ctx, conn, d)
-		case <-ctx.Done():
-			return nil, contextError(ctx)
-		}
-		if !g.again {
-			return g, g.err
-		}
-	}
 }
 
 // window is how long a fetch waits for what arrives together.
 const window = 30 * time.Millisecond
 
-// lead does the work of the gathering to come.
-func (s *Syncer) lead(ctx context.Context, conn Connection, d *deliveries) {
-	if s.forgets() {
-		_ = sleep(ctx, window) // if the context ends, so says the store
+// gather has marks put, and ids fetched, together with those of other
+// deliveries.
+func (s *Syncer) gather(ctx context.Context, conn Connection, marks []Mark, ids []CustomerID) (*gathering, error) {
+	led := false
+	g, err := s.sharedOf(conn.ID).deliveries.do(ctx,
+		func(g *gathering) { g.marks, g.ids = append(g.marks, marks...), append(g.ids, ids...) },
+		func(take func() *gathering) error {
+			if s.forgets() {
+				_ = sleep(ctx, window) // if the context ends, so says the store
+			}
+			led = true
+			g := take()
+			return s.protect(ctx, "put marks", func() error { return s.settle(ctx, conn, g) })
+		})
+	if led && (err == nil || s.forgets()) {
+		s.tellOfMarks(ctx, conn.ID)
 	}
-	g := d.take()
-	g.err = s.protect(ctx, "put marks", func() error { return s.settle(ctx, conn, g) })
-	g.again = g.err != nil && ctx.Err() != nil
-	d.end(g)
-	if g.err != nil && !s.forgets() {
-		return
-	}
-	s.noteMarked(conn.ID)
+	return g, err
+}
+
+// tellOfMarks wakes who fetches marked customers.
+func (s *Syncer) tellOfMarks(ctx context.Context, id ConnectionID) {
+	s.noteMarked(id)
 	if s.marked != nil && !s.forgets() {
-		_ = s.protect(ctx, "tell of marks", func() error { s.marked(ctx, conn.ID); return nil })
+		_ = s.protect(ctx, "tell of marks", func() error { s.marked(ctx, id); return nil })
 	}
 }
 
@@ -191,9 +123,9 @@ func (s *Syncer) fetchNow(ctx context.Context, conn Connection, marks []Mark) er
 }
 
 // fetchGathered fetches the customers of a gathering, stores or removes them
-// and clears their marks. It needs no lease: it commutes with a drain.
+// and clears their marks. It needs no lease: the marks are this process's alone.
 func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (err error) {
-	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}}
+	d := &drain{writer: writer{s: s, conn: a.conn, touch: true, noLease: true}}
 	if d.admin, err = s.admin(a.conn, throttle.Lookup); err != nil {
 		return err
 	}
@@ -206,16 +138,18 @@ func (s *Syncer) fetchGathered(ctx context.Context, a *access, g *gathering) (er
 	if err := d.admin.confirmShop(ctx); err != nil {
 		return err
 	}
-	for size := firstLookup; len(marks) > 0; {
+	lookups := &s.sharedOf(a.conn.ID).lookups
+	for len(marks) > 0 {
+		size, _ := lookups.get()
 		n := min(size, len(marks))
 		fates, _, err := d.fetchMarked(ctx, d.admin, marks[:n])
-		if isKind(err, shopify.MaxCost) && n > 1 {
-			size = (n + 1) / 2
+		if isKind(err, shopify.MaxCost) && lookups.tooMany(n) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		lookups.answered(n, d.admin.cost)
 		for id := range fates.cleared {
 			g.cleared[id] = true
 		}

@@ -236,3 +236,54 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// slowConnections take their time, and may change meanwhile.
+type slowConnections struct {
+	shopifysync.ConnectionStore
+	mu    sync.Mutex
+	calls int
+}
+
+func (c *slowConnections) Connection(ctx context.Context, id shopifysync.ConnectionID) (shopifysync.Connection, error) {
+	c.mu.Lock()
+	c.calls++
+	c.mu.Unlock()
+	conn, err := c.ConnectionStore.Connection(ctx, id)
+	time.Sleep(100 * time.Millisecond)
+	return conn, err
+}
+
+// Webhooks share lookups of their connection, but none gets what was looked up
+// before it came: new credentials count at once.
+func TestWebhooksShareLookups(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		w.signs().conn.Credentials.ClientSecret = shopifysync.NewSecret("old")
+		conns := &slowConnections{ConnectionStore: shopifysync.StaticConnections(w.conn)}
+		s, err := shopifysync.New(w.store, conns, shopifysync.WithStateStore(durable{w.store}), shopifysync.WithHTTPClient(w.server.Client()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := mount(s)
+		var wg sync.WaitGroup
+		send := func(want int) {
+			wg.Go(func() {
+				if got := status(h, w.delivery("customers/update", w.ids()[0])); got != want {
+					t.Errorf("status %d, want %d", got, want)
+				}
+			})
+		}
+		send(401)
+		synctest.Wait() // the lookup is under way
+		w.signs()
+		if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: w.conn}); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			send(200)
+		}
+		wg.Wait()
+		if conns.calls != 2 {
+			t.Errorf("%d lookups", conns.calls)
+		}
+	})
+}

@@ -34,6 +34,14 @@
 // read and decided again. Deadlocks, serialization failures and a busy SQLite
 // are retried, with pauses of up to half a second, for some seconds.
 //
+// # What is erased
+//
+// A tombstone keeps its key, version and reason; ForgetConnection leaves leases
+// and a connection's state, neither of which is personal. Beneath the tables the
+// database may keep for a while what was in them: in dead rows until they are
+// vacuumed or purged, in free pages (SQLite: PRAGMA secure_delete), in its log,
+// in backups. How long is the host's to set and to promise.
+//
 // # What is refused
 //
 // A contact with a NUL character or invalid UTF-8 in a text, a name, e-mail or

@@ -106,10 +106,12 @@ func dueCases() []testCase {
 				if got := c.open(tenant); got != 2 {
 					c.fatalf("%d marks are open, want 2", got)
 				}
-				unknown := read[0]
-				unknown.CustomerID = 99
-				if got := c.postpone(unknown); got != 0 {
-					c.fatalf("PostponeMarks counted %d for a customer without a mark", got)
+				for _, generation := range []int64{0, read[0].Generation} {
+					unknown := read[0]
+					unknown.CustomerID, unknown.Generation = 99, generation
+					if got := c.postpone(unknown); got != 0 || c.open(tenant) != 2 {
+						c.fatalf("PostponeMarks counted %d for a customer without a mark, and %d marks are open", got, c.open(tenant))
+					}
 				}
 				if got := c.postpone(); got != 0 {
 					c.fatalf("PostponeMarks counted %d for no marks", got)

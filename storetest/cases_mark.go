@@ -170,7 +170,7 @@ func markCases() []testCase {
 				one, two := c.mark(1), c.mark(2)
 				unknown := mark(99)
 				unknown.Generation = one.Generation
-				if got := c.clearMarks(tenant, one, two, unknown); got != 2 {
+				if got := c.clearMarks(tenant, one, two, unknown, mark(98)); got != 2 {
 					c.fatalf("ClearMarks counted %d, want 2", got)
 				}
 				if got := c.markIDs(tenant, time.Time{}, 10); !slices.Equal(got, []shopifysync.CustomerID{3}) {

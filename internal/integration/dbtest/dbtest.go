@@ -149,6 +149,9 @@ func (d *Database) DropAll() error {
 
 var dataTables = []string{"contacts", "marks", "leases", "runs", "connections", "connection_states"}
 
+// Tables names the tables that hold data, without the prefix.
+func Tables() []string { return slices.Clone(dataTables) }
+
 // Empty deletes every row, which is much faster than new tables.
 func (d *Database) Empty(t testing.TB) {
 	t.Helper()

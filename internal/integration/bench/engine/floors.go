@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/omnichat/shopifysync/internal/adminapi"
+	"github.com/omnichat/shopifysync/internal/adminapi/v2026_07"
 	"github.com/omnichat/shopifysync/internal/bulk"
 	"github.com/omnichat/shopifysync/internal/integration/dbtest"
 	"github.com/omnichat/shopifysync/sqlstore"
@@ -39,13 +39,13 @@ func (w *world) readLines(ctx context.Context, take func(line []byte) error) (la
 func pass([]byte) error { return nil }
 
 func decode(line []byte) error {
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	_, err := bulk.Decode(line, &c)
 	return err
 }
 
 func decodeByJSON(line []byte) error {
-	var c adminapi.CustomerFields
+	var c v2026_07.Customer
 	return json.Unmarshal(line, &c)
 }
 
