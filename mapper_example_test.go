@@ -53,7 +53,7 @@ func ExampleNormalizePhone() {
 }
 
 func ExampleAttributeKey_Label() {
-	for _, key := range []shopifysync.AttributeKey{shopifysync.AttrOrdersCount, shopifysync.AttrTotalSpent, shopifysync.AttrNote, shopifysync.AttrEmailConsent, shopifysync.AttrSMSConsent} {
+	for _, key := range []shopifysync.AttributeKey{shopifysync.AttrOrdersCount, shopifysync.AttrTotalSpent, shopifysync.AttrNote, shopifysync.AttrEmailConsent, shopifysync.AttrSMSConsent, shopifysync.AttrWhatsAppConsent} {
 		fmt.Println(key.Label("zh-TW"), "|", key.Label("en"))
 	}
 	fmt.Println(shopifysync.AttributeKey("my.own").Label("zh-TW"))
@@ -63,18 +63,20 @@ func ExampleAttributeKey_Label() {
 	// Shopify - 備註 | Shopify - Note
 	// Shopify - Email 行銷同意 | Shopify - Email marketing consent
 	// Shopify - SMS 行銷同意 | Shopify - SMS marketing consent
+	// Shopify - WhatsApp 行銷同意 | Shopify - WhatsApp marketing consent
 	// my.own
 }
 
 func ExampleConsentState_Label() {
 	for _, state := range []shopifysync.ConsentState{
-		shopifysync.ConsentSubscribed, shopifysync.ConsentNotSubscribed, shopifysync.ConsentPending, shopifysync.ConsentUnsubscribed, shopifysync.ConsentInvalid, shopifysync.ConsentRedacted, "SOMETHING_NEW", "",
+		shopifysync.ConsentSubscribed, shopifysync.ConsentNotSubscribed, shopifysync.ConsentNeverSubscribed, shopifysync.ConsentPending, shopifysync.ConsentUnsubscribed, shopifysync.ConsentInvalid, shopifysync.ConsentRedacted, "SOMETHING_NEW", "",
 	} {
 		fmt.Println(state.Label("zh-HK"), "|", state.Label("en-GB"))
 	}
 	// Output:
 	// 已訂閱 | Subscribed
 	// 未曾訂閱 | Not subscribed
+	// 未曾訂閱 | Never subscribed
 	// 待確認 | Pending
 	// 已取消 | Unsubscribed
 	// 無效 | Invalid
