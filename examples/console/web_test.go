@@ -120,7 +120,7 @@ func TestLanguage(t *testing.T) {
 	c := startConsole(t, demoConfig{})
 	c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for back, want := range map[string]string{
-		"/connect?demo=x": "/connect?demo=x", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "": "/", "connect": "/", "javascript:alert(1)": "/",
+		"/connect?demo=x": "/connect?demo=x", "//evil.example": "/", "///evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "": "/", "connect": "/", "javascript:alert(1)": "/",
 	} {
 		resp, _ := c.post("/language", "to", "en", "back", back)
 		if got := resp.Header.Get("Location"); got != want {
