@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -111,7 +110,7 @@ func (p *page) consentDetail(c shopifysync.Consent) []string {
 	var all []string
 	add := func(label, value string) {
 		if value != "" {
-			all = append(all, fmt.Sprintf(p.T.LabelValue, label, value))
+			all = append(all, p.Pair(label, value))
 		}
 	}
 	add(p.T.ConsentLevel, p.T.LevelLabel(c.Level))

@@ -235,6 +235,9 @@ func (p *page) Sum(r shopifysync.Report) string {
 	return fmt.Sprintf(p.T.SumLine, p.Num(r.Seen), p.Num(r.Created), p.Num(r.Updated), p.Num(r.Unchanged+r.Stale), p.Num(r.SkippedTotal()), p.Num(r.Failed))
 }
 
+// Pair joins a label and its value.
+func (p *page) Pair(label, value string) string { return fmt.Sprintf(p.T.LabelValue, label, value) }
+
 // Dash shows an empty text as a dash.
 func (p *page) Dash(text string) string {
 	if text == "" {
