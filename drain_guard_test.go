@@ -401,7 +401,7 @@ func TestDrainBacklog(t *testing.T) {
 	const n = 3000
 	backlog := func(t *testing.T, due time.Duration, f func(w *world, s *shopifysync.Syncer)) {
 		inWorld(t, n, func(t *testing.T, w *world) {
-			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.RestoreRate = 1 })
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.RestoreRate, c.CostModel = 10, shopifytest.DocumentedCost })
 			s := w.syncer()
 			w.sync(s)
 			w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(w.ids()[0])})
@@ -418,38 +418,38 @@ func TestDrainBacklog(t *testing.T) {
 	}
 	backlog(t, 0, func(w *world, s *shopifysync.Syncer) {
 		if r := w.drain(s); r.RunID == "" || len(w.openMarks()) != 0 {
-			t.Errorf("%+v, %d marks", r, len(w.openMarks()))
+			w.t.Errorf("%+v, %d marks", r, len(w.openMarks()))
 		}
 	})
 	backlog(t, 24*time.Hour, func(w *world, s *shopifysync.Syncer) {
 		w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(w.ids()[0])})
 		if r := w.drain(s); r.RunID != "" || r.Seen != 1 {
-			t.Errorf("%+v", r)
+			w.t.Errorf("%+v", r)
 		}
 	})
 	backlog(t, 0, func(w *world, s *shopifysync.Syncer) {
-		if _, err := w.store.AcquireLease(t.Context(), shopifysync.AcquireLeaseParams{Connection: connID, Kind: shopifysync.LeaseRun, TTL: 24 * time.Hour}); err != nil {
-			t.Fatal(err)
+		if _, err := w.store.AcquireLease(w.t.Context(), shopifysync.AcquireLeaseParams{Connection: connID, Kind: shopifysync.LeaseRun, TTL: 24 * time.Hour}); err != nil {
+			w.t.Fatal(err)
 		}
 		if r := w.drain(s); r.RunID != "" || r.Seen != int64(len(w.ids())) || len(w.openMarks()) != 0 {
-			t.Errorf("%+v", r)
+			w.t.Errorf("%+v", r)
 		}
 	})
 	backlog(t, 0, func(w *world, s *shopifysync.Syncer) { // a run that may not end does not hold up the marks
 		ids := w.ids()
 		for _, id := range ids[:len(ids)/2] {
 			if err := w.shop.Delete(id); err != nil {
-				t.Fatal(err)
+				w.t.Fatal(err)
 			}
 		}
-		_, err := s.Drain(t.Context(), connID)
+		_, err := s.Drain(w.t.Context(), connID)
 		if !errors.Is(err, shopifysync.ErrMassRemoval) {
-			t.Errorf("error %v", err)
+			w.t.Errorf("error %v", err)
 		}
 		time.Sleep(time.Minute)
 		w.drain(s)
 		if len(w.openMarks()) != 0 {
-			t.Errorf("%d marks are left", len(w.openMarks()))
+			w.t.Errorf("%d marks are left", len(w.openMarks()))
 		}
 		w.mirrors()
 	})

@@ -986,11 +986,11 @@ func TestServeSlicesDrains(t *testing.T) {
 	})
 }
 
-// tightLipped is a state store that never tells which connections have marks.
-type tightLipped struct{ durable }
+// silent is a state store that never tells which connections have marks.
+type silent struct{ durable }
 
 // DueConnections implements StateStore.
-func (tightLipped) DueConnections(context.Context, shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
+func (silent) DueConnections(context.Context, shopifysync.DueConnectionsParams) (shopifysync.DueConnectionsResult, error) {
 	return shopifysync.DueConnectionsResult{}, nil
 }
 
@@ -999,7 +999,7 @@ func (tightLipped) DueConnections(context.Context, shopifysync.DueConnectionsPar
 func TestServeWakes(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		shop := fl.add("one", 10, nil)
-		s := fl.syncer(shopifysync.WithStateStore(tightLipped{durable{fl.store}}))
+		s := fl.syncer(shopifysync.WithStateStore(silent{durable{fl.store}}))
 		stop := serve(t, s)
 		time.Sleep(time.Minute)
 		id := shop.Newest(1)[0].ID
