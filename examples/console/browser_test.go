@@ -676,12 +676,12 @@ func TestBrowserTrouble(t *testing.T) {
 
 // A million, here some thousands: close, reopen, cancel, resume.
 func TestBrowserBigStore(t *testing.T) {
-	in(t, demoConfig{customers: 10, many: 12_000, slow: true}, func(t *testing.T, b *browser) {
+	in(t, demoConfig{customers: 10, many: 12_000}, func(t *testing.T, b *browser) {
 		T := b.T
-		b.slowDown("big-shop")
 		b.open("/connect?demo=big-shop")
 		b.click(T.ConnectButton)
 		b.see(T.ReadyTitle)
+		b.slowDown("big-shop")
 		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
 		b.see(T.SyncRunning, T.MayClose, T.CancelSync, "12,000")
 		b.until("a rate", func(text string) bool {
@@ -893,5 +893,33 @@ func TestBrowserKeyboard(t *testing.T) {
 		tabTo(T.SyncNow)
 		keys(kb.Enter)
 		b.wantNew("27")
+	})
+}
+
+// All of it works without JavaScript; only nothing moves by itself but the
+// progress, which the page asks for every two seconds.
+func TestBrowserWithoutScript(t *testing.T) {
+	in(t, demoConfig{customers: 3000}, func(t *testing.T, b *browser) {
+		T := b.T
+		_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		b.must("without scripts", err)
+		b.connectByForm("demo-shop")
+		b.click(T.ConnectButton)
+		b.see(T.Done["connected"])
+		b.slowDown("demo-shop")
+		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
+		b.see(T.SyncRunning, T.CancelSync)
+		b.speedUp("demo-shop")
+		b.result() // Serve may have fetched the latest changes before
+		b.click(T.SeeContacts)
+		b.see("王小明", fmt.Sprintf(T.Total, "3,007"))
+		b.click("王小明")
+		b.fill("add", "VVIP")
+		b.click(T.Add)
+		b.see("VVIP")
+		b.click(T.OpenChat)
+		b.see(T.Conversation, "VVIP")
+		b.click(T.OtherName)
+		b.see(textsOf(T.Other).MemberCard, "VVIP")
 	})
 }
