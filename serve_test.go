@@ -1024,7 +1024,7 @@ func TestServeWakes(t *testing.T) {
 // meanwhile it is drained on.
 func TestServeBacklog(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {
-		shop := fl.add("backlog", 3000, func(c *shopifytest.StoreConfig) { c.RestoreRate = 1 })
+		shop := fl.add("backlog", 3000, func(c *shopifytest.StoreConfig) { c.CostModel, c.RestoreRate = shopifytest.DocumentedCost, 20 })
 		fl.setState("backlog", settled(3000))
 		var backlog []int64
 		for c := range shop.All() {
