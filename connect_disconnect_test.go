@@ -383,7 +383,7 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 	}
 }
 
-var hangStride = flag.Int("disconnect.hang", 3, "TestDisconnectWhileAProcessHangs hangs in each n-th step; 1: in every one")
+var hangStride = flag.Int("disconnect.hang", 5, "TestDisconnectWhileAProcessHangs hangs in each n-th step; 1: in every one")
 
 // Another process hangs in any step of its work for minutes, with its context's
 // end unheard, while the connection is disconnected: when it wakes up it can
@@ -642,6 +642,30 @@ func TestPrivacyAfterDisconnect(t *testing.T) {
 		w.connect(s)
 		if r := w.sync(s); r.Created != int64(len(before)-1) {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// What is kept is the secret that a Connect in another process saved last.
+func TestDisconnectKeepsTheLatestSecret(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		s, b := w.boundary()
+		w.connect(s)
+		rotated := w.conn
+		rotated.Credentials.ClientSecret = shopifysync.NewSecret("rotated")
+		saved := false
+		b.hook(func(_ int, step string) error {
+			if step != "AcquireLease" || saved {
+				return nil
+			}
+			saved = true
+			_, err := b.conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: rotated})
+			return err
+		})
+		w.disconnect(s, false)
+		kept, err := b.conns.Connection(t.Context(), connID)
+		if err != nil || !kept.Credentials.ClientSecret.Equal(rotated.Credentials.ClientSecret) || !kept.Credentials.AccessToken.IsZero() {
+			t.Errorf("%v: not the latest secret is kept", err)
 		}
 	})
 }

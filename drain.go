@@ -73,7 +73,7 @@ func (s *Syncer) Drain(ctx context.Context, id ConnectionID) (*Report, error) {
 		}
 		return full, err
 	case errors.Is(err, ErrSyncInProgress): // it may have begun before these marks
-		return s.drain(ctx, a, drainParams{anyBacklog: true})
+		return s.drain(ctx, a, drainParams{anyBacklog: true, before: report})
 	}
 	return full, err
 }
@@ -84,8 +84,9 @@ type drainParams struct {
 	failedOnly bool // only marks that failed before, due or not
 	// slice is for who comes again: go through the marks once, and stop after
 	// so long. 0: go on until none is due.
-	slice time.Duration
-	wait  time.Duration // for another drain to end
+	slice  time.Duration
+	wait   time.Duration // for another drain to end
+	before *Report       // of the drain that this one goes on with
 }
 
 // errBacklog: there is more to fetch than a full run would cost.
@@ -100,6 +101,9 @@ func (s *Syncer) drain(ctx context.Context, a *access, p drainParams) (*Report, 
 	d := &drain{writer: writer{s: s, conn: a.conn, touch: true}, params: p, began: time.Now()}
 	d.lookups = &s.sharedOf(a.conn.ID).lookups
 	d.report = Report{Connection: a.conn.ID, StartedAt: s.millis()}
+	if p.before != nil {
+		d.report = *p.before
+	}
 	if due, err := d.due(ctx, 0, 1); err != nil || len(due.Marks) == 0 {
 		d.report.Complete = err == nil
 		return d.end(), wrapped(ended(ctx, err))

@@ -41,9 +41,10 @@ type lag struct {
 }
 
 func (l lag) RoundTrip(r *http.Request) (*http.Response, error) {
-	time.Sleep(l.of() / 2)
+	d := l.of()
+	time.Sleep(d / 2)
 	res, err := l.RoundTripper.RoundTrip(r)
-	time.Sleep(l.of() / 2)
+	time.Sleep(d / 2)
 	return res, err
 }
 

@@ -231,8 +231,12 @@ func newHistory(t *testing.T, seed uint64) *history {
 		world: newDirectWorld(t), random: random, lossy: random.IntN(3) == 0, dense: random.IntN(3) == 0,
 		gone: map[int64]bool{}, tried: map[string]int{},
 	}
+	most := int64(time.Duration(1+random.IntN(1500)) * time.Millisecond)
+	h.client.Transport = lag{h.client.Transport, func() time.Duration { // no request takes as long as another
+		return time.Duration(rand.New(rand.NewPCG(seed, uint64(time.Now().UnixNano()))).Int64N(most))
+	}}
 	h.shop.Configure(func(c *shopifytest.StoreConfig) {
-		c.Latency = time.Duration(random.Int64N(int64(900 * time.Millisecond)))
+		c.Latency = time.Duration(random.Int64N(int64(200 * time.Millisecond)))
 		c.BulkSpeed = 50
 		if random.IntN(4) == 0 {
 			c.IndexLag = time.Duration(random.Int64N(int64(30 * time.Minute)))
@@ -268,6 +272,12 @@ func (p *process) start() {
 	p.mortal = &mortalStore{MemoryStore: p.h.store}
 	p.mortal.left.Store(1 << 40)
 	slow := &slowStore{ContactStore: p.mortal, delay: p.h.between(0, 700*time.Millisecond)}
+	if p.h.dense {
+		slow.delay = 0
+		if p == p.h.procs[0] {
+			slow.delay = p.h.between(time.Second, 4*time.Second)
+		}
+	}
 	p.syncer = p.h.syncerOn(slow, shopifysync.WithStateStore(p.mortal),
 		shopifysync.WithClock(func() time.Time { return time.Now().Add(p.skew) }),
 		shopifysync.WithBulkThreshold(1+p.h.random.Int64N(6)), shopifysync.WithLeaseTTL(5*time.Second))
@@ -275,7 +285,7 @@ func (p *process) start() {
 
 // work does what the host's process does all the time, until ctx ends. The
 // random numbers are the worker's own: histories can be repeated.
-func (p *process) work(ctx context.Context, kind string, random *rand.Rand, pause time.Duration) {
+func (p *process) work(ctx, jobs context.Context, kind string, random *rand.Rand, pause time.Duration) {
 	for {
 		select {
 		case <-time.After(time.Duration(random.Int64N(int64(pause)))):
@@ -285,11 +295,11 @@ func (p *process) work(ctx context.Context, kind string, random *rand.Rand, paus
 		var err error
 		switch kind {
 		case "drain":
-			_, err = p.syncer.Drain(ctx, connID)
+			_, err = p.syncer.Drain(jobs, connID)
 		case "catch-up":
-			_, err = p.syncer.CatchUp(ctx, connID)
+			_, err = p.syncer.CatchUp(jobs, connID)
 		case "run":
-			_, err = p.syncer.Sync(ctx, shopifysync.SyncParams{Connection: connID, MaxRemovedShare: 1})
+			_, err = p.syncer.Sync(jobs, shopifysync.SyncParams{Connection: connID, MaxRemovedShare: 1})
 		}
 		p.h.note(kind)
 		switch {
@@ -311,6 +321,10 @@ func (h *history) play() {
 		}
 	}
 	ctx, stop := context.WithCancel(h.t.Context())
+	jobs := ctx // in half of the histories what is under way at the end is cut off
+	if h.random.IntN(2) == 0 {
+		jobs = h.t.Context()
+	}
 	var working sync.WaitGroup
 	for _, p := range h.procs {
 		pauses := []time.Duration{3 * time.Second, 40 * time.Second, 30 * time.Second}
@@ -318,8 +332,11 @@ func (h *history) play() {
 			pauses = []time.Duration{300 * time.Millisecond, 40 * time.Second, 2 * time.Second}
 		}
 		for i, pause := range pauses {
+			if h.dense && i == 0 == (p == h.procs[0]) { // the slow one has no drains, the fast one has nothing else
+				continue
+			}
 			random := rand.New(rand.NewPCG(h.random.Uint64(), 5))
-			working.Go(func() { p.work(ctx, []string{"drain", "catch-up", "run"}[i], random, pause) })
+			working.Go(func() { p.work(ctx, jobs, []string{"drain", "catch-up", "run"}[i], random, pause) })
 		}
 	}
 	for range 4 + h.random.IntN(14) {

@@ -104,3 +104,20 @@ func TestWebhookHandlerCost(t *testing.T) {
 		}
 	}
 }
+
+// To refuse a signature takes the same work whatever secrets there are.
+func TestWebhookSecretsAreTwo(t *testing.T) {
+	s := webhookSyncer(t)
+	for _, c := range []Credentials{{}, {ClientSecret: NewSecret("a")}, {PreviousClientSecret: NewSecret("b")}, {ClientSecret: NewSecret("a"), PreviousClientSecret: NewSecret("b")}} {
+		got := s.webhookSecrets(Connection{Credentials: c})
+		if len(got) != 2 || got[0].IsZero() || got[1].IsZero() {
+			t.Errorf("%+v: %d secrets, empty %v and %v", c, len(got), got[0].IsZero(), got[1].IsZero())
+		}
+		if !c.ClientSecret.IsZero() && !got[0].Equal(c.ClientSecret) || !c.PreviousClientSecret.IsZero() && !got[1].Equal(c.PreviousClientSecret) {
+			t.Errorf("%+v: its own secrets are not among them", c)
+		}
+	}
+	if other := webhookSyncer(t); len(s.nobody.Reveal()) < 40 || other.nobody.Equal(s.nobody) {
+		t.Error("nobody's secret can be known")
+	}
+}

@@ -408,12 +408,11 @@ func TestWebhookSlowBody(t *testing.T) {
 	})
 }
 
-// The deadline of the body is no deadline for the work: the server would end
-// the request's context.
+// The deadline of the body is no deadline for the work.
 func TestWebhookAfterItsBody(t *testing.T) {
 	inWorld(t, 10, func(t *testing.T, w *world) {
 		w.signs()
-		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 1200 * time.Millisecond }) // three requests
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 1800 * time.Millisecond }) // of two requests
 		l := &memoryListener{conns: make(chan net.Conn)}
 		srv := &http.Server{Handler: mount(w.syncer()), ReadTimeout: time.Minute}
 		var wg sync.WaitGroup
@@ -432,7 +431,7 @@ func TestWebhookAfterItsBody(t *testing.T) {
 		}
 		got.Body.Close()
 		client.Close()
-		if took := time.Since(began); got.StatusCode != http.StatusOK || took < 2*time.Second {
+		if took := time.Since(began); got.StatusCode != http.StatusOK || took < 3500*time.Millisecond {
 			t.Errorf("status %d after %v: %s", got.StatusCode, took, w.log)
 		}
 	})
@@ -477,7 +476,7 @@ func TestWebhookOverload(t *testing.T) {
 		h := mount(w.signs().syncer(shopifysync.WithStateStore(state), shopifysync.WithWebhooksAtOnce(8)))
 		id := w.ids()[0]
 		var mu sync.Mutex
-		got := map[int]int{}
+		got, turnedAway := map[int]int{}, 0
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -492,10 +491,13 @@ func TestWebhookOverload(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				got[a.Status]++
+				if a.Status == http.StatusServiceUnavailable && time.Since(began) == 2*time.Second {
+					turnedAway++
+				}
 			})
 		}
 		wg.Wait()
-		if got[200] == 0 || got[503] < 80 || got[200]+got[503] != 100 {
+		if got[200] == 0 || turnedAway < 80 || got[200]+got[503] != 100 {
 			t.Errorf("answers %v", got)
 		}
 		state.pause = 0

@@ -196,8 +196,9 @@ func connectionStateCases() []testCase {
 						for saved := false; !saved; {
 							read, err := c.state.ConnectionState(c.ctx, shopifysync.ConnectionStateParams{Connection: tenant})
 							if err == nil {
-								read.State.Customers++
-								_, err = c.state.SaveConnectionState(c.ctx, shopifysync.SaveConnectionStateParams{State: read.State})
+								st := read.State
+								st.Customers++
+								_, err = c.state.SaveConnectionState(c.ctx, shopifysync.SaveConnectionStateParams{State: st})
 							}
 							saved = err == nil
 							if err != nil && !errors.Is(err, shopifysync.ErrStateConflict) {

@@ -177,7 +177,7 @@ func connectionStateDefects() []defect {
 			if _, err := m.ForgetConnection(ctx, p); err != nil {
 				return err
 			}
-			read, err := m.ConnectionState(ctx, shopifysync.ConnectionStateParams{Connection: p.Connection})
+			read, err := m.ConnectionState(ctx, shopifysync.ConnectionStateParams(p))
 			if err != nil {
 				return err
 			}

@@ -30,6 +30,7 @@ import (
 	"syscall"
 
 	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/examples/phone"
 	"github.com/omnichat/shopifysync/sqlstore"
 	_ "modernc.org/sqlite"
 )
@@ -123,7 +124,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	shop := openShop()
 	defer shop.close()
 	syncer, err := shopifysync.New(store, shopifysync.StaticConnections(shop.connection()),
-		shopifysync.WithStateStore(state), shopifysync.WithHTTPClient(shop.client()))
+		append(phone.Options(), shopifysync.WithStateStore(state), shopifysync.WithHTTPClient(shop.client()))...)
 	if err != nil {
 		return err
 	}

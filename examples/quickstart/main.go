@@ -43,6 +43,7 @@ import (
 	"time"
 
 	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/examples/phone"
 	"github.com/omnichat/shopifysync/sqlstore"
 	_ "modernc.org/sqlite"
 )
@@ -206,7 +207,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	syncer, err := shopifysync.New(watched, shopifysync.StaticConnections(shopifysync.Connection{
 		ID: connectionID, Shop: cfg.shop, Credentials: cfg.credentials,
-	}), options...)
+	}), append(options, phone.Options()...)...)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,9 @@ func TestStateBetweenProcesses(t *testing.T) {
 				for done := 0; done < each; {
 					read, err := stores[i%2].ConnectionState(t.Context(), shopifysync.ConnectionStateParams{Connection: "c1"})
 					if err == nil {
-						read.State.Customers++
-						_, err = stores[i%2].SaveConnectionState(t.Context(), shopifysync.SaveConnectionStateParams{State: read.State})
+						st := read.State
+						st.Customers++
+						_, err = stores[i%2].SaveConnectionState(t.Context(), shopifysync.SaveConnectionStateParams{State: st})
 					}
 					switch {
 					case err == nil:

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/omnichat/shopifysync"
+)
+
+// jobs runs syncs behind the pages: a page that is closed does not end them.
+type jobs struct {
+	syncer  *shopifysync.Syncer
+	changed func()
+	ctx     context.Context
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu   sync.Mutex
+	last map[shopifysync.ConnectionID]*job
+}
+
+func newJobs(s *shopifysync.Syncer, changed func()) *jobs {
+	j := &jobs{syncer: s, changed: changed, last: make(map[shopifysync.ConnectionID]*job)}
+	j.ctx, j.stop = context.WithCancel(context.Background())
+	return j
+}
+
+// close cancels what runs and waits for its end.
+func (j *jobs) close() {
+	j.stop()
+	j.wg.Wait()
+}
+
+// A job is one sync that a page started.
+type job struct {
+	params  shopifysync.SyncParams
+	started time.Time
+	cancel  context.CancelFunc
+	done    chan struct{} // closed at the end
+
+	mu       sync.Mutex
+	progress shopifysync.Progress
+	report   *shopifysync.Report
+	err      error
+}
+
+// start begins a sync, or returns the one that is running.
+func (j *jobs) start(p shopifysync.SyncParams) *job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if old := j.last[p.Connection]; old != nil && old.running() {
+		return old
+	}
+	ctx, cancel := context.WithCancel(j.ctx)
+	one := &job{params: p, started: time.Now(), cancel: cancel, done: make(chan struct{})}
+	j.last[p.Connection] = one
+	p.OnProgress = func(now shopifysync.Progress) {
+		one.mu.Lock()
+		one.progress = now
+		one.mu.Unlock()
+		j.changed()
+	}
+	j.wg.Go(func() {
+		report, err := j.syncer.Sync(ctx, p)
+		one.mu.Lock()
+		one.report, one.err = report, err
+		one.mu.Unlock()
+		cancel()
+		close(one.done)
+		j.changed()
+	})
+	return one
+}
+
+// of returns the connection's latest job, or nil.
+func (j *jobs) of(id shopifysync.ConnectionID) *job {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last[id]
+}
+
+// forget drops what is known of a connection's last job.
+func (j *jobs) forget(id shopifysync.ConnectionID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.last, id)
+}
+
+func (o *job) running() bool {
+	select {
+	case <-o.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait waits a moment for the job's end: a small store goes straight to its
+// result.
+func (o *job) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-o.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// now returns how far the job is, or what it came to.
+func (o *job) now() (shopifysync.Progress, *shopifysync.Report, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.progress, o.report, o.err
+}
+
+// changes tells any number of listeners that something happened.
+type changes struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+func newChanges() *changes { return &changes{next: make(chan struct{})} }
+
+func (c *changes) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.next)
+	c.next = make(chan struct{})
+}
+
+// wait returns a channel that is closed at the next change.
+func (c *changes) wait() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.next
+}

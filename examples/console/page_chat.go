@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/omnichat/shopifysync"
+)
+
+// A chatBody is a conversation with the member's card beside it.
+type chatBody struct {
+	cardView
+	Number   string // as typed: digits or a global id
+	Contact  *shopifysync.Contact
+	Removed  shopifysync.RemovalReason
+	Who      string
+	Messages []message
+}
+
+// chat shows what an agent sees when a logged-in member writes. The shop tells
+// the host who is logged in; here it is typed.
+func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
+	p, conn, _, err := c.storePage(r, "chat")
+	if err != nil {
+		return err
+	}
+	p.Title = p.T.NavChat
+	b := chatBody{Number: strings.TrimSpace(r.FormValue("member"))}
+	if b.Number == "" {
+		p.Body = b
+		return c.show(w, r, "chat", p)
+	}
+	id, err := shopifysync.ParseCustomerID(b.Number)
+	if err != nil {
+		p.Body, p.Problem = b, newProblem(p.T, "member number", "member")
+		c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
+		return nil
+	}
+	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, Number: b.Number})
+	if errors.Is(err, shopifysync.ErrNoMember) {
+		// A conversation outlives its contact.
+		got, readErr := c.store.Contacts(r.Context(), shopifysync.ContactsParams{Connection: conn.ID, IDs: []shopifysync.CustomerID{id}})
+		if readErr != nil {
+			return readErr
+		}
+		if len(got.Contacts) == 1 {
+			contact, err = got.Contacts[0], nil
+		}
+	}
+	if err != nil {
+		p.Body, p.Problem = b, problemOf(p.T, err)
+		if errors.Is(err, shopifysync.ErrNoMember) {
+			p.Problem = newProblem(p.T, "no member", "member")
+		}
+		c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
+		return nil
+	}
+	b.cardView, b.Contact, b.Removed, b.Who = p.card(contact), &contact, contact.Removed, contact.Name
+	if b.Who == "" {
+		b.Who = p.T.Member
+	}
+	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id); err != nil {
+		return err
+	}
+	if b.AgentTags, err = c.agents.tags(r.Context(), conn.ID, id); err != nil {
+		return err
+	}
+	p.Body = b
+	return c.show(w, r, "chat", p)
+}
+
+func (c *console) say(w http.ResponseWriter, r *http.Request) error {
+	conn, err := c.storeOf(r)
+	if err != nil {
+		return err
+	}
+	id, err := shopifysync.ParseCustomerID(r.PostFormValue("member"))
+	if err != nil {
+		return errNotFound
+	}
+	m := message{FromMember: r.PostFormValue("as") == "member", Body: r.PostFormValue("say"), At: time.Now()}
+	if err := c.agents.say(r.Context(), conn.ID, id, m); err != nil {
+		return err
+	}
+	c.signal.tell()
+	return seeOther(w, r, storePath(conn.ID, "/chat?"+url.Values{"member": {id.String()}}.Encode()))
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/omnichat/shopifysync"
+)
+
+type overviewBody struct {
+	Status   *shopifysync.Status
+	Gone     bool
+	AskSync  bool // just connected: sync now, or later
+	Contacts int64
+	Failed   int
+	WhatsApp string // the account's name
+}
+
+func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
+	p, conn, status, err := c.storePage(r, "overview")
+	if err != nil {
+		return err
+	}
+	contacts, err := c.count(r, conn.ID)
+	if err != nil {
+		return err
+	}
+	if p.Run, err = c.latest(r, p, conn.ID, status); err != nil {
+		return err
+	}
+	b := overviewBody{
+		Status: status, Gone: p.Store.Gone, Contacts: contacts, Failed: len(status.Failures),
+		AskSync: p.Run == nil && !p.Store.Gone && r.FormValue("done") != "later",
+	}
+	if s := conn.WhatsApp; s != nil {
+		b.WhatsApp = s.AccountID
+		if i := slices.IndexFunc(whatsAppAccounts, func(a whatsAppAccount) bool { return a.ID == s.AccountID }); i >= 0 {
+			b.WhatsApp = whatsAppAccounts[i].Name
+		}
+	}
+	p.Problem = problemOfHealth(p.T, p.Store)
+	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, p.Run != nil && p.Run.Running
+	return c.show(w, r, "overview", p)
+}
+
+// check asks Shopify how the connection is, and has missing subscriptions made
+// again. A refusal is then part of the page, so it is no error here.
+func (c *console) check(w http.ResponseWriter, r *http.Request) error {
+	conn, err := c.storeOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := c.syncer.Check(r.Context(), conn.ID); err != nil && problemOf(textsOf(""), err).Key == "unknown" {
+		return err
+	}
+	return seeOther(w, r, storePath(conn.ID, "?done=checked"))
+}
+
+// catchUp lists what changed lately and fetches it, as Serve does every
+// quarter of an hour.
+func (c *console) catchUp(w http.ResponseWriter, r *http.Request) error {
+	conn, err := c.storeOf(r)
+	if err != nil {
+		return err
+	}
+	_, err = c.syncer.CatchUp(r.Context(), conn.ID)
+	if err == nil {
+		_, err = c.syncer.Drain(r.Context(), conn.ID)
+	}
+	// Serve may be at it already, which comes to the same.
+	if err != nil && !errors.Is(err, shopifysync.ErrSyncInProgress) && problemOf(textsOf(""), err).Key == "unknown" {
+		return err
+	}
+	return seeOther(w, r, storePath(conn.ID, "?done=caught-up"))
+}

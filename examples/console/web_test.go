@@ -1,0 +1,625 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/omnichat/shopifysync"
+	"github.com/omnichat/shopifysync/shopifytest"
+)
+
+var manyContacts = flag.Int("contacts", 20_000, "`number` of contacts in the test of the list's speed")
+
+// Every page is whole in both languages: no template fails, no text is missing,
+// and the headers are there.
+func TestPages(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 120})
+	id := c.connectDemo("demo-shop", "whatsapp", "yes", "account", "wa-tw", "country", "TW")
+	c.sync(id)
+	ming := c.demo.store("demo-shop").Newest(1)[0].ID
+	c.post(fmt.Sprintf("/stores/%s/contacts/%d/tags", id, ming), "add", "老客戶")
+	c.post(fmt.Sprintf("/stores/%s/chat", id), "member", fmt.Sprint(ming), "say", "您好", "as", "member")
+	_, history := c.get("/stores/demo-shop/history")
+	run := regexp.MustCompile(`/runs/[^"]+`).FindString(history)
+	for _, lang := range languages {
+		for path, wants := range map[string][]string{
+			"/":                            {lang.HomeTitle, lang.OpenStore},
+			"/connect":                     {lang.ConnectTitle, lang.VersionHint},
+			"/connect?demo=big-shop":       {"https://big-shop.myshopify.com"},
+			"/stores/demo-shop":            {lang.NavOverview, "127", lang.Health[shopifysync.HealthOK], "Omnichat 台灣"},
+			"/stores/demo-shop/edit":       {lang.EditTitle, lang.SecretSaved},
+			"/stores/demo-shop/disconnect": {lang.DisconnectTitle, "(127)"},
+			"/stores/demo-shop/sync":       {lang.SyncResult, "127", lang.Skip["tagged no-sync"]},
+			"/stores/demo-shop/history":    {lang.Runs, lang.NoFailures},
+			"/stores/demo-shop" + run:      {lang.SyncResult},
+			"/stores/demo-shop/contacts":   {"王小明", "15,880 TWD"},
+			fmt.Sprintf("/stores/demo-shop/contacts/%d", ming):    {"王小明", "老客戶", lang.PhoneOfCustomer, "886912345678", shopifysync.AttrSMSConsent.Label(lang.Lang)},
+			fmt.Sprintf("/stores/demo-shop/chat?member=%d", ming): {"王小明", "老客戶", "您好"},
+			"/stores/demo-shop/chat":                              {lang.LoggedInHint},
+			"/stores/demo-shop/privacy":                           {lang.PrivacyLead},
+			fmt.Sprintf("/shopify/demo-shop?customer=%d", ming):   {lang.ShopifyTitle, "shpss_demo", lang.ActRedact},
+		} {
+			resp, body := c.get(path, func(r *http.Request) { r.Header.Set("Accept-Language", lang.Lang) })
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s", path, resp.Status)
+			}
+			for _, want := range append(wants, `lang="`+lang.Lang+`"`, "<h1") {
+				if !strings.Contains(body, htmlText(want)) && !strings.Contains(body, want) {
+					t.Errorf("%s (%s) lacks %q:\n%s", path, lang.Lang, want, body)
+				}
+			}
+			if !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+				t.Errorf("%s is cut off", path)
+			}
+			if i := strings.Index(body, "%!"); i >= 0 || strings.Contains(body, "ZgotmplZ") {
+				t.Errorf("%s: a format went wrong", path)
+			}
+			if regexp.MustCompile(`(?i)<[^>]*\s(style|on[a-z]+)=|<style|<script>|https?://[^" ]*\.(js|css)`).MatchString(body) {
+				t.Errorf("%s has inline script or style, or something from elsewhere", path)
+			}
+		}
+	}
+	if log := c.logged.errors(); log != "" {
+		t.Error(log)
+	}
+}
+
+// htmlText is a text as a template writes it.
+func htmlText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(s)
+}
+
+func TestHeaders(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	for _, path := range []string{"/", "/no-such-page", "/static/console.css", "/static/console.js"} {
+		resp, _ := c.get(path)
+		want := map[string]string{
+			"X-Content-Type-Options": "nosniff",
+			"X-Frame-Options":        "DENY",
+			"Referrer-Policy":        "same-origin",
+		}
+		for name, value := range want {
+			if got := resp.Header.Get(name); got != value {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, value)
+			}
+		}
+		csp := resp.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
+			if !strings.Contains(csp, want) {
+				t.Errorf("%s: the policy lacks %s: %s", path, want, csp)
+			}
+		}
+		if strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: %s", path, csp)
+		}
+	}
+	resp, _ := c.post("/language", "to", "en", "back", "/")
+	if resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+	u, _ := url.Parse(c.base)
+	if cookies := c.client.Jar.Cookies(u); len(cookies) != 1 || cookies[0].Value != "en" {
+		t.Errorf("cookies %v", cookies)
+	}
+}
+
+// The cookie's marks, and where the switch may lead.
+func TestLanguage(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for back, want := range map[string]string{
+		"/connect?demo=x": "/connect?demo=x", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "": "/", "connect": "/", "javascript:alert(1)": "/",
+	} {
+		resp, _ := c.post("/language", "to", "en", "back", back)
+		if got := resp.Header.Get("Location"); got != want {
+			t.Errorf("back %q leads to %q, want %q", back, got, want)
+		}
+		if cookie := resp.Header.Get("Set-Cookie"); !strings.Contains(cookie, "HttpOnly") || !strings.Contains(cookie, "SameSite=Strict") {
+			t.Errorf("cookie %q", cookie)
+		}
+	}
+	for header, want := range map[string]string{
+		"": "zh-Hant-TW", "en-GB,en;q=0.9": "en", "zh-TW,zh;q=0.9,en;q=0.8": "zh-Hant-TW", "fr,en;q=0.5,zh;q=0.7": "zh-Hant-TW",
+		"fr": "zh-Hant-TW", "de,en;q=0.1": "en", "en;q=0,zh;q=0.1": "zh-Hant-TW", ";;;,,q=": "zh-Hant-TW",
+	} {
+		r, _ := http.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Accept-Language", header)
+		if got := language(r).Lang; got != want {
+			t.Errorf("Accept-Language %q gives %s, want %s", header, got, want)
+		}
+		r.AddCookie(&http.Cookie{Name: languageCookie, Value: "en"})
+		if got := language(r).Lang; got != "en" {
+			t.Errorf("the cookie does not win over %q", header)
+		}
+	}
+}
+
+// Another site cannot make this browser act here.
+func TestCrossOrigin(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	id := c.connectDemo("demo-shop")
+	form := url.Values{"contacts": {"remove"}, "sure": {"yes"}}
+	for name, change := range map[string]func(*http.Request){
+		"cross-site":   func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+		"same-site":    func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") },
+		"other origin": func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "https://evil.example") },
+		"null origin":  func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "null") },
+	} {
+		resp, _ := c.do(http.MethodPost, storePath(id, "/disconnect"), form, change)
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
+	}
+	if _, err := c.store.Connection(t.Context(), id); err != nil {
+		t.Errorf("the connection: %v", err)
+	}
+	for _, host := range []string{"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "10.0.0.1", ""} {
+		resp, body := c.get("/", func(r *http.Request) { r.Host = host })
+		if host != "" && resp.StatusCode != http.StatusMisdirectedRequest || strings.Contains(body, "demo-shop") && host != "" {
+			t.Errorf("host %q: %s", host, resp.Status)
+		}
+	}
+	for _, host := range []string{"localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:8080", "127.3.2.1:1"} {
+		if resp, _ := c.get("/", func(r *http.Request) { r.Host = host }); resp.StatusCode != http.StatusOK {
+			t.Errorf("host %q: %s", host, resp.Status)
+		}
+	}
+	resp, _ := c.do(http.MethodPost, "/connect", url.Values{"shop": {strings.Repeat("x", 100_000)}})
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a form without end: %s", resp.Status)
+	}
+	for _, path := range []string{"/stores/demo-shop/sync", "/stores/demo-shop/disconnect", "/shopify/demo-shop"} {
+		if resp, _ := c.do(http.MethodPut, path, url.Values{}); resp.StatusCode < 400 {
+			t.Errorf("PUT %s: %s", path, resp.Status)
+		}
+	}
+	for _, path := range []string{"/nothing", "/stores/unknown", "/stores/unknown/contacts", "/stores/demo-shop/contacts/1", "/stores/demo-shop/contacts/x", "/stores/demo-shop/runs/x", "/shopify/unknown", "/stores/demo-shop/contacts?after=x"} {
+		if resp, body := c.get(path); resp.StatusCode != http.StatusNotFound || !strings.Contains(body, english.NotFound) {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}
+
+// Every mistake of the form is told beside its field, with the next click, and
+// no secret comes back.
+func TestConnectErrors(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	st := c.demo.store("demo-shop")
+	good := func() url.Values {
+		cfg := st.Config()
+		return url.Values{"shop": {cfg.Domain}, "api_key": {cfg.ClientID}, "api_secret": {cfg.ClientSecret}, "token": {cfg.AccessToken}}
+	}
+	open := func(cfg *shopifytest.StoreConfig) {
+		cfg.State, cfg.Access, cfg.NotPermitted = shopifytest.Open, shopifytest.FullAccess, false
+		cfg.Scopes = []string{"read_customers", "read_customer_merge"}
+	}
+	tests := map[string]struct {
+		form  func(url.Values)
+		store func(*shopifytest.StoreConfig)
+		field string // empty: above the form
+	}{
+		"invalid shop":       {form: func(f url.Values) { f.Set("shop", "https://www.example.com") }, field: "shop"},
+		"shop not found":     {form: func(f url.Values) { f.Set("shop", "no-such-shop.myshopify.com") }, field: "shop"},
+		"unauthorized":       {form: func(f url.Values) { f.Set("token", "shpat_wrong") }, field: "token"},
+		"no api key":         {form: func(f url.Values) { f.Set("api_key", " ") }, field: "api_key"},
+		"no secret":          {form: func(f url.Values) { f.Del("api_secret") }, field: "api_secret"},
+		"scope missing":      {store: func(cfg *shopifytest.StoreConfig) { cfg.Scopes = []string{"read_products"} }, field: "token"},
+		"protected data":     {store: func(cfg *shopifytest.StoreConfig) { cfg.Access = shopifytest.NoPersonalData }, field: "token"},
+		"frozen":             {store: func(cfg *shopifytest.StoreConfig) { cfg.State = shopifytest.Frozen }},
+		"locked":             {store: func(cfg *shopifytest.StoreConfig) { cfg.State = shopifytest.Locked }},
+		"other organisation": {form: func(f url.Values) { f.Set("no_token", "yes") }, store: func(cfg *shopifytest.StoreConfig) { cfg.NotPermitted = true }, field: "api_key"},
+	}
+	for key, test := range tests {
+		t.Run(key, func(t *testing.T) {
+			st.Configure(open)
+			form := good()
+			if test.form != nil {
+				test.form(form)
+			}
+			if test.store != nil {
+				st.Configure(test.store)
+			}
+			resp, body := c.do(http.MethodPost, "/connect", form)
+			if resp.StatusCode != http.StatusUnprocessableEntity {
+				t.Fatalf("%s\n%s", resp.Status, body)
+			}
+			text := english.Problems[key]
+			if !strings.Contains(body, htmlText(text.Text)) || !strings.Contains(body, htmlText(text.Next)) {
+				t.Errorf("the page does not say %q and %q:\n%s", text.Text, text.Next, body)
+			}
+			if beside := strings.Contains(body, `id="`+test.field+`-problem"`); beside != (test.field != "") {
+				t.Errorf("the error stands elsewhere than beside %q:\n%s", test.field, body)
+			}
+			for _, secret := range []string{form.Get("api_secret"), form.Get("token")} {
+				if secret != "" && strings.Contains(body, secret) {
+					t.Error("a secret comes back")
+				}
+			}
+			got, err := c.store.ListConnections(t.Context(), shopifysync.ListConnectionsParams{Limit: 1})
+			if err != nil || len(got.Connections) > 0 {
+				t.Errorf("saved all the same: %v %v", got.Connections, err)
+			}
+			// What was typed before the error need not be typed again.
+			st.Configure(open)
+			typed := regexp.MustCompile(`name="typed" value="([^"]*)"`).FindStringSubmatch(body)[1]
+			if key != "invalid shop" {
+				return
+			}
+			again := url.Values{"shop": {st.Config().Domain}, "api_key": {st.Config().ClientID}, "typed": {typed}}
+			resp, body = c.do(http.MethodPost, "/connect", again)
+			if !strings.HasPrefix(resp.Request.URL.Path, "/stores/") {
+				t.Fatalf("with what was typed before: %s\n%s", resp.Status, body)
+			}
+			if _, err := c.syncer.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: "demo-shop", RemoveContacts: true}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// Secrets are in the database encrypted, and nowhere else.
+func TestSecretsStayIn(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 20})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	cfg := c.demo.store("demo-shop").Config()
+	for _, path := range []string{"", "/edit", "/sync", "/history", "/disconnect"} {
+		_, body := c.get(storePath(id, path))
+		for _, secret := range []string{cfg.AccessToken, cfg.ClientSecret} {
+			if strings.Contains(body, secret) {
+				t.Errorf("%s shows a secret", path)
+			}
+		}
+	}
+	var kept, path string
+	if err := c.db.QueryRow(`SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		b, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept += string(b)
+	}
+	if !strings.Contains(kept, cfg.ClientID) {
+		t.Fatal("the file read is not the database")
+	}
+	for _, secret := range []string{cfg.AccessToken, cfg.ClientSecret} {
+		if strings.Contains(kept, secret) || strings.Contains(c.logged.String(), secret) {
+			t.Error("a secret is in the database or the log")
+		}
+	}
+	info, err := os.Stat(path + ".key")
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 32 {
+		t.Errorf("the key file: %v %v", info, err)
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db.key")
+	if _, err := encryptionKey(file); err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := encryptionKey(file); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := os.ReadFile(file); !cmp.Equal(first, again) {
+		t.Error("the key changed at the second start")
+	}
+	if err := os.WriteFile(file, first[:10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := encryptionKey(file); err == nil {
+		t.Error("half a key is taken")
+	}
+}
+
+// Names of people who mean harm are text.
+func TestEscaping(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	var hostile int64
+	for _, one := range c.demo.store("demo-shop").Newest(20) {
+		if one.Email == "hostile@example.com" {
+			hostile = one.ID
+		}
+	}
+	c.post(fmt.Sprintf("/stores/demo-shop/contacts/%d/tags", hostile), "add", `"><script>alert(2)</script>`)
+	c.post("/stores/demo-shop/chat", "member", fmt.Sprint(hostile), "say", `<img src=x onerror=alert(3)>`, "as", "member")
+	for _, path := range []string{
+		"/stores/demo-shop/contacts", fmt.Sprintf("/stores/demo-shop/contacts/%d", hostile), fmt.Sprintf("/stores/demo-shop/chat?member=%d", hostile),
+		"/stores/demo-shop/contacts?q=" + url.QueryEscape(`"><script>alert(4)</script>`), fmt.Sprintf("/shopify/demo-shop?customer=%d", hostile),
+		"/?done=" + url.QueryEscape("<script>alert(5)</script>"), "/connect?demo=" + url.QueryEscape("<script>"),
+	} {
+		_, body := c.get(path)
+		if regexp.MustCompile(`<script>|<img src=x|<i>tag`).MatchString(body) {
+			t.Errorf("%s takes a text for markup:\n%s", path, body)
+		}
+	}
+	_, body := c.post("/stores/demo-shop/privacy", "by", "email", "who", "hostile@example.com", "do", "export")
+	if !strings.Contains(body, "&lt;script&gt;") || strings.Contains(body, "<script>alert") {
+		t.Errorf("the export:\n%s", body)
+	}
+	resp, body := c.post("/stores/demo-shop/privacy", "by", "email", "who", "hostile@example.com", "do", "download")
+	if got := resp.Header.Get("Content-Type"); got != "application/json" || strings.Contains(body, "<script>") {
+		t.Errorf("the download: %s\n%s", got, body)
+	}
+}
+
+// Paging shows everybody once, with any filter, and the numbers fit.
+func TestContactsPaging(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 173})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	ids := regexp.MustCompile(`/stores/demo-shop/contacts/(\d+)`)
+	next := regexp.MustCompile(`href="([^"]+)" rel="next"`)
+	seen := map[string]int{}
+	path, pages := "/stores/demo-shop/contacts", 0
+	for path != "" {
+		_, body := c.get(path)
+		for _, m := range ids.FindAllStringSubmatch(body, -1) {
+			seen[m[1]]++
+		}
+		path = ""
+		if m := next.FindStringSubmatch(body); m != nil {
+			path = strings.ReplaceAll(m[1], "&amp;", "&")
+		}
+		if pages++; pages > 10 {
+			t.Fatal("the pages do not end")
+		}
+	}
+	if len(seen) != 180 || pages != 4 {
+		t.Errorf("%d contacts on %d pages, want 180 on 4", len(seen), pages)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("contact %s is listed %d times", id, n)
+		}
+	}
+	for query, want := range map[string]string{
+		"tag=VIP&spent=15%2C000&email_consent=SUBSCRIBED": "王小明",
+		"q=%20xiaoming":      "王小明",
+		"q=0912345678":       "林志豪",
+		"orders=many":        english.NotANumber,
+		"spent=-1":           english.NotANumber,
+		"spent=1e5":          english.NotANumber,
+		"spent=.5":           english.NotANumber,
+		"q=%25":              english.NothingFound,
+		"q=%00":              english.NothingFound,
+		"email_consent=NONE": english.NothingFound,
+	} {
+		resp, body := c.get("/stores/demo-shop/contacts?" + query)
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %s, lacks %q", query, resp.Status, want)
+		}
+	}
+}
+
+// With many contacts a page of the list stays quick, search and filters
+// included. The quickest of some answers counts: the machine may be busy.
+func TestContactsSpeed(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	c := startConsole(t, demoConfig{})
+	id := c.connectDemo("demo-shop")
+	now := time.Now().UTC().Truncate(time.Second)
+	for n := 0; n < *manyContacts; n += 1000 {
+		p := shopifysync.UpsertContactsParams{Connection: id}
+		for i := n; i < n+1000; i++ {
+			p.Contacts = append(p.Contacts, shopifysync.Contact{
+				Connection: id, CustomerID: shopifysync.CustomerID(8_000_000_000_000 + i), Version: shopifysync.Version{UpdatedAt: now, ObservedAt: now},
+				Name: fmt.Sprintf("王小明%d", i), Email: fmt.Sprintf("member%d@example.com", i), Phone: fmt.Sprintf("+8869%08d", i), PhoneSource: shopifysync.PhoneCustomer,
+				Tags: []string{"VIP", fmt.Sprintf("第%d批", i/1000)},
+				Attributes: []shopifysync.Attribute{
+					shopifysync.ConsentAttribute(shopifysync.AttrEmailConsent, shopifysync.Consent{State: shopifysync.ConsentSubscribed}),
+					shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, fmt.Sprint(i%50)),
+				},
+			})
+		}
+		if _, err := c.store.UpsertContacts(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := shopifysync.CustomerID(8_000_000_000_000 + *manyContacts/2)
+	for _, query := range []string{
+		"", "q=member9", fmt.Sprintf("q=member%d%%40", *manyContacts-1), "q=" + url.QueryEscape("小明123"), "q=nobody", "tag=VIP&orders=49&email_consent=SUBSCRIBED",
+		"q=0912", "after=" + last.String(), "q=member&after=" + last.String(),
+	} {
+		best := time.Hour
+		for range 7 {
+			began := time.Now()
+			resp, _ := c.get("/stores/demo-shop/contacts?" + query)
+			best = min(best, time.Since(began))
+			if resp.StatusCode != http.StatusOK {
+				t.Fatal(resp.Status)
+			}
+		}
+		t.Logf("%d contacts, %q: %v", *manyContacts, query, best.Round(time.Millisecond/10))
+		if best > limit {
+			t.Errorf("%d contacts, %q: %v, more than %v", *manyContacts, query, best, limit)
+		}
+	}
+}
+
+// A sync that a page started goes on without the page, and ends with the process.
+func TestJobs(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 5000, slow: true})
+	id := c.connectDemo("demo-shop")
+	_, body := c.post("/stores/demo-shop/sync")
+	if !strings.Contains(body, english.SyncRunning) || !strings.Contains(body, `<meta http-equiv="refresh"`) {
+		t.Fatalf("the page does not show the progress, or only with JavaScript:\n%s", body)
+	}
+	first := c.jobs.of(id)
+	c.post("/stores/demo-shop/sync")
+	if c.jobs.of(id) != first {
+		t.Error("a second sync was begun beside the first")
+	}
+	_, body = c.post("/stores/demo-shop/cancel")
+	if first.running() || !strings.Contains(body, english.RunState[shopifysync.RunPaused]) || !strings.Contains(body, english.ResumeSync) {
+		t.Errorf("after the cancellation:\n%s", body)
+	}
+	c.demo.store("demo-shop").Configure(func(cfg *shopifytest.StoreConfig) { cfg.Latency = 0 })
+	body = c.sync(id)
+	if !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) || !strings.Contains(body, "5,008 customers") {
+		t.Errorf("after it was resumed:\n%s", body)
+	}
+}
+
+// The stream tells of changes, and ends with the server.
+func TestEvents(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/events", nil)
+	resp, err := c.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); got != "text/event-stream" {
+		t.Errorf("content type %q", got)
+	}
+	read := func() string {
+		b := make([]byte, 512)
+		n, err := resp.Body.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	if got := read(); got != "retry: 2000\n\n" {
+		t.Errorf("the stream begins %q", got)
+	}
+	c.signal.tell()
+	if got := read(); got != "data: changed\n\n" {
+		t.Errorf("after a change: %q", got)
+	}
+}
+
+// Both languages have every text, with the same formats.
+func TestTexts(t *testing.T) {
+	verbs := regexp.MustCompile(`%[.\d]*[a-z]`)
+	var compare func(path string, a, b reflect.Value)
+	compare = func(path string, a, b reflect.Value) {
+		switch a.Kind() {
+		case reflect.String:
+			if empty := path == `Levels[""]`; !empty && (strings.TrimSpace(a.String()) == "" || strings.TrimSpace(b.String()) == "") {
+				t.Errorf("%s is empty in a language", path)
+			}
+			if diff := cmp.Diff(verbs.FindAllString(a.String(), -1), verbs.FindAllString(b.String(), -1)); diff != "" {
+				t.Errorf("%s: other formats (-zh-Hant +en):\n%s", path, diff)
+			}
+		case reflect.Struct:
+			for i := range a.NumField() {
+				compare(strings.TrimPrefix(path+"."+a.Type().Field(i).Name, "."), a.Field(i), b.Field(i))
+			}
+		case reflect.Slice:
+			if a.Len() != b.Len() || a.Len() == 0 {
+				t.Errorf("%s has %d and %d texts", path, a.Len(), b.Len())
+				return
+			}
+			for i := range a.Len() {
+				compare(fmt.Sprintf("%s[%d]", path, i), a.Index(i), b.Index(i))
+			}
+		case reflect.Map:
+			if a.Len() == 0 {
+				t.Errorf("%s is empty", path)
+			}
+			for _, pair := range [][2]reflect.Value{{a, b}, {b, a}} {
+				for _, key := range pair[0].MapKeys() {
+					at := fmt.Sprintf("%s[%q]", path, key.String())
+					if other := pair[1].MapIndex(key); !other.IsValid() {
+						t.Errorf("%s is in one language only", at)
+					} else {
+						compare(at, pair[0].MapIndex(key), other)
+					}
+				}
+			}
+		default:
+			t.Errorf("%s: a %s", path, a.Kind())
+		}
+	}
+	compare("", reflect.ValueOf(traditionalChinese), reflect.ValueOf(english))
+	for _, k := range known {
+		if english.Problems[k.key].Text == "" {
+			t.Errorf("no text for %v", k.err)
+		}
+	}
+	for _, text := range []string{traditionalChinese.HomeLead, traditionalChinese.ConnectLead} {
+		if strings.ContainsAny(text, "顾户联邮") {
+			t.Errorf("Simplified characters in %q", text)
+		}
+	}
+}
+
+// The program starts, says where it is, keeps what it has over a restart, and
+// stops when it is told to.
+func TestRun(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "console.db")
+	for round := range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		out := new(syncBuffer)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", db, "-customers", "5", "-many", "5"}, out, out)
+		}()
+		var base string
+		for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
+			base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
+		}
+		c := &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+		_, body := c.get("/")
+		if connected := strings.Contains(body, english.ConnectedStores); connected != (round == 1) {
+			t.Errorf("round %d: %s", round, body)
+		}
+		resp, body := c.post("/connect", "shop", "demo-shop.myshopify.com", "api_key", "demo-api-key-11111111", "api_secret", "shpss_demo11111111", "token", "shpat_demo11111111")
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, english.Done["connected"]) {
+			t.Errorf("round %d: %s\n%s", round, resp.Status, body)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("round %d: %v", round, err)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for name, args := range map[string][]string{
+		"unknown":         {"-frobnicate"},
+		"argument":        {"x"},
+		"all interfaces":  {"-addr", ":8080"},
+		"another machine": {"-addr", "192.0.2.1:80"},
+		"by name":         {"-addr", "example.com:80"},
+		"without a port":  {"-addr", "127.0.0.1"},
+		"too many":        {"-customers", "100000000"},
+		"public, demo":    {"-public", "https://console.example.com"},
+		"public, http":    {"-real", "-public", "http://console.example.com"},
+		"public, a path":  {"-real", "-public", "https://console.example.com/x"},
+	} {
+		if _, err := parse(args); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, args := range [][]string{nil, {"-addr", "localhost:0"}, {"-addr", "[::1]:8080"}, {"-real", "-public", "https://console.example.com"}} {
+		if _, err := parse(args); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
