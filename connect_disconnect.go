@@ -16,7 +16,7 @@ const (
 	// farewellTimeout bounds what Disconnect asks of Shopify, which may be gone.
 	farewellTimeout = 10 * time.Second
 	// maxRounds bounds how often contacts that are newer than their removal are
-	// removed again. Nobody writes meanwhile, so two are enough.
+	// removed again. While nobody writes, two are enough.
 	maxRounds = 10
 )
 
@@ -268,61 +268,66 @@ func (d *disconnect) warn(ctx context.Context, what string, err error) {
 
 // remove turns every contact into a tombstone. Its time is as early as does
 // that, for only what is observed later brings a contact back: at first what is
-// certainly not ahead of Shopify's clock, then as late as the contacts left.
+// certainly not ahead of Shopify's clock.
 func (d *disconnect) remove(ctx context.Context) error {
 	id := d.params.Connection
-	at := d.s.shopNow(id).Add(-2 * time.Second)
-	for range maxRounds {
-		got, err := d.s.contacts.RemoveContacts(ctx, RemoveContactsParams{
-			Connection: id, All: true, Reason: RemovedDisconnected, ObservedAt: at,
-		})
-		if err != nil {
-			return storeError("remove the contacts", err)
-		}
-		d.result.Removed += got.Removed
-		latest, left, err := d.latest(ctx)
-		if err != nil {
-			return err
-		}
-		if !left {
-			_, err := d.s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id})
-			if err != nil {
-				return storeError("forget runs and marks", err)
-			}
-			return nil
-		}
-		if at = latest; latest.IsZero() {
-			at = d.s.millis()
-		}
+	removed, err := d.s.removeAll(ctx, id, RemovedDisconnected, d.s.shopNow(id).Add(-2*time.Second))
+	d.result.Removed += removed
+	if err != nil {
+		return err
 	}
-	return storeError("remove the contacts", Reason("contacts are left however often they are removed: see ContactStore.RemoveContacts"))
+	if _, err := d.s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
+		return storeError("forget runs and marks", err)
+	}
+	return nil
 }
 
-// latest is when the latest of the live contacts was observed, if there are any.
-func (d *disconnect) latest(ctx context.Context) (at time.Time, left bool, err error) {
-	w := writer{s: d.s, conn: Connection{ID: d.params.Connection}}
-	p := ContactIDsParams{Connection: d.params.Connection, Limit: maxIDs}
-	for {
-		page, err := d.s.contacts.ContactIDs(ctx, p)
+// removeAll turns every contact of a connection into a tombstone. One that was
+// observed later than at, by a clock that was wrong then or is now, must go all
+// the same: the time becomes as late as that.
+func (s *Syncer) removeAll(ctx context.Context, id ConnectionID, reason RemovalReason, at time.Time) (removed int64, err error) {
+	for range maxRounds {
+		got, err := s.contacts.RemoveContacts(ctx, RemoveContactsParams{Connection: id, All: true, Reason: reason, ObservedAt: at})
 		if err != nil {
-			return at, left, storeError("read contacts", err)
+			return removed, storeError("remove all contacts", err)
+		}
+		removed += got.Removed
+		latest, live, err := s.lastObserved(ctx, id)
+		if err != nil || !live {
+			return removed, err
+		}
+		if latest.After(at) {
+			at = latest
+		}
+	}
+	return removed, storeError("remove all contacts", Reason("contacts are left however often they are removed: stop what writes them, and see ContactStore.RemoveContacts"))
+}
+
+// lastObserved returns when the last of a connection's live contacts was
+// observed, and whether there are any.
+func (s *Syncer) lastObserved(ctx context.Context, id ConnectionID) (latest time.Time, live bool, err error) {
+	p := ContactIDsParams{Connection: id, Limit: maxIDs}
+	for {
+		page, err := s.contacts.ContactIDs(ctx, p)
+		if err != nil {
+			return latest, live, storeError("list contacts", err)
 		}
 		if len(page.IDs) == 0 {
-			return at, left, nil
+			return latest, live, nil
 		}
-		left = true
-		stored, err := w.stored(ctx, page.IDs)
+		live = true
+		got, err := s.contacts.Contacts(ctx, ContactsParams{Connection: id, IDs: page.IDs})
 		if err != nil {
-			return at, left, err
+			return latest, live, storeError("read contacts", err)
 		}
-		for _, c := range stored {
-			if c.Version.ObservedAt.After(at) {
-				at = c.Version.ObservedAt
+		for _, c := range got.Contacts {
+			if c.Version.ObservedAt.After(latest) {
+				latest = c.Version.ObservedAt
 			}
 		}
 		last := page.IDs[len(page.IDs)-1]
 		if last <= p.After {
-			return at, left, storeError("read contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
+			return latest, live, storeError("list contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
 		}
 		p.After = last
 	}

@@ -137,10 +137,6 @@ func (s *Syncer) forgetMark(ctx context.Context, id ConnectionID, customer Custo
 	return nil
 }
 
-// maxEraseRounds bounds how often a whole store is erased that is written to
-// meanwhile.
-const maxEraseRounds = 10
-
 // eraseShop erases all that is kept of a connection's customers. What a later
 // Connect needs stays: the store's identity, and that the connection is paused
 // or disconnected. If it is disconnected its secrets go, too.
@@ -148,27 +144,8 @@ func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedShopRedacted, At: s.millis()}); err != nil {
 		return err
 	}
-	at := s.shopNow(id)
-	for round := 0; ; round++ {
-		p := RemoveContactsParams{Connection: id, All: true, Reason: RemovedShopRedacted, ObservedAt: at}
-		if _, err := s.contacts.RemoveContacts(ctx, p); err != nil {
-			return storeError("erase all contacts", err)
-		}
-		// A contact may have been observed later than now by a clock that was
-		// wrong then: it must go all the same.
-		latest, live, err := s.lastObserved(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !live {
-			break
-		}
-		if round == maxEraseRounds {
-			return storeError("erase all contacts", Reason("it still has live contacts: stop what writes them, and erase again"))
-		}
-		if latest.After(at) {
-			at = latest
-		}
+	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, s.shopNow(id)); err != nil {
+		return err
 	}
 	if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
 		return storeError("forget the runs and marks", err)
@@ -195,34 +172,4 @@ func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
 		return &hostError{doing: "delete the connection", err: err}
 	}
 	return nil
-}
-
-// lastObserved returns when the last of a connection's live contacts was
-// observed, and whether there are any.
-func (s *Syncer) lastObserved(ctx context.Context, id ConnectionID) (latest time.Time, live bool, err error) {
-	p := ContactIDsParams{Connection: id, Limit: maxIDs}
-	for {
-		page, err := s.contacts.ContactIDs(ctx, p)
-		if err != nil {
-			return latest, live, storeError("list contacts", err)
-		}
-		if len(page.IDs) == 0 {
-			return latest, live, nil
-		}
-		live = true
-		got, err := s.contacts.Contacts(ctx, ContactsParams{Connection: id, IDs: page.IDs})
-		if err != nil {
-			return latest, live, storeError("read contacts", err)
-		}
-		for _, c := range got.Contacts {
-			if c.Version.ObservedAt.After(latest) {
-				latest = c.Version.ObservedAt
-			}
-		}
-		last := page.IDs[len(page.IDs)-1]
-		if last <= p.After {
-			return latest, live, storeError("list contacts", Reason("the ids do not ascend: see ContactStore.ContactIDs"))
-		}
-		p.After = last
-	}
 }

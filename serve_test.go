@@ -771,9 +771,7 @@ func TestServeIsFair(t *testing.T) {
 			open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "huge", Limit: 1})
 			return err == nil && open.Open == 0
 		})
-		waitFor(t, time.Hour, "the run that such a backlog asks for", func() bool { return fl.done("run", "huge") > 0 })
 		stop()
-		fl.between("run", "huge", 1, 1)
 		t.Logf("111 small stores at a time: %v to %v", took[0], took[len(took)-1])
 	})
 }
@@ -908,8 +906,9 @@ func TestServeNoticesConnect(t *testing.T) {
 // up a webhook, and nor do the runs of large stores those of small ones.
 func TestServeKeepsPlaces(t *testing.T) {
 	slowly := func(c *shopifytest.StoreConfig) { c.Latency = 2 * time.Second }
-	t.Run("for drains", func(t *testing.T) {
+	drains := func(t *testing.T, places int, latency, within time.Duration) {
 		inFleet(t, func(t *testing.T, fl *fleet) {
+			slowly := func(c *shopifytest.StoreConfig) { c.Latency = latency }
 			for i := range 100 {
 				id := shopifysync.ConnectionID(fmt.Sprint("idle-", i))
 				fl.add(id, 1, slowly)
@@ -920,7 +919,7 @@ func TestServeKeepsPlaces(t *testing.T) {
 			}
 			shop := fl.add("busy", 3, nil)
 			fl.setState("busy", settled(3))
-			stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(2, 1)))
+			stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(places, 1)))
 			time.Sleep(10 * time.Second)
 			for i := range 10 {
 				c := shop.Newest(1)[0]
@@ -929,7 +928,7 @@ func TestServeKeepsPlaces(t *testing.T) {
 					t.Fatal(err)
 				}
 				fl.mark("busy", c.ID)
-				waitFor(t, 3*time.Second, note, func() bool { return fl.note("busy", c.ID) == note })
+				waitFor(t, within, note, func() bool { return fl.note("busy", c.ID) == note })
 				time.Sleep(2 * time.Second)
 			}
 			stop()
@@ -937,7 +936,9 @@ func TestServeKeepsPlaces(t *testing.T) {
 				t.Error("the chores were done too soon to be in the way")
 			}
 		})
-	})
+	}
+	t.Run("for drains", func(t *testing.T) { drains(t, 2, 7*time.Second, 3*time.Second) })
+	t.Run("for drains, in turns", func(t *testing.T) { drains(t, 1, time.Second, 6*time.Second) })
 	t.Run("for small stores", func(t *testing.T) {
 		inFleet(t, func(t *testing.T, fl *fleet) {
 			for i := range 3 {
@@ -1016,5 +1017,26 @@ func TestServeWakes(t *testing.T) {
 		}
 		waitFor(t, 16*time.Minute, "what the catch-up marked is there", func() bool { return fl.note("one", id) == "catch-up" })
 		stop()
+	})
+}
+
+// A backlog of more than a minute's budget asks for a full run, and only one;
+// meanwhile it is drained on.
+func TestServeBacklog(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		shop := fl.add("backlog", 3000, func(c *shopifytest.StoreConfig) { c.CostModel, c.RestoreRate = shopifytest.DocumentedCost, 20 })
+		fl.setState("backlog", settled(3000))
+		var backlog []int64
+		for c := range shop.All() {
+			backlog = append(backlog, c.ID)
+		}
+		stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store})))
+		time.Sleep(2 * time.Second)
+		fl.mark("backlog", backlog...)
+		waitFor(t, 2*time.Hour, "the run", func() bool { return fl.done("run", "backlog") > 0 })
+		time.Sleep(2 * time.Hour)
+		stop()
+		fl.between("run", "backlog", 1, 1)
+		fl.mirrors("backlog")
 	})
 }

@@ -283,18 +283,21 @@ func (r *run) phases(ctx context.Context) error {
 	return nil
 }
 
-// marksAge is how long a run with open marks waits before it reads. Marks tell
-// of changes before they were read. A drain that had not seen those may still
-// be about to store what it fetched, with a date up to blur too late; what the
-// run reads must bear a later one, although its own dates are up to blur too
-// early and a bulk operation's has whole seconds.
+// marksAge is how long a run with a backlog of marks waits before it reads.
+// Marks tell of changes before they were read. A drain that had not seen those
+// may still be about to store what it fetched, with a date up to blur too late;
+// what the run reads must bear a later one, although its own dates are up to
+// blur too early and a bulk operation's has whole seconds.
 const marksAge = 2*blur + time.Second
 
-// letMarksAge sets from when on what the run reads answers the open marks, and
-// waits until then. Of a run that is resumed the bulk file is older in any case.
+// letMarksAge sets from when on what the run reads answers the open marks. It
+// waits until then if they are so many that drains should be spared them; a few
+// are not worth it while somebody waits for the first contacts. Of a run that
+// is resumed the bulk file is older in any case.
 func (r *run) letMarksAge(ctx context.Context) error {
+	r.asked = r.admin.began
 	r.since = latest(r.admin.began, r.admin.elapsed).Add(blur)
-	if len(r.marks) == 0 || r.at.Bulk != "" {
+	if len(r.marks) < minBacklog || r.at.Bulk != "" {
 		return nil
 	}
 	return sleep(ctx, marksAge)

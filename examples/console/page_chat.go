@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -80,6 +81,9 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) error {
 	id, err := shopifysync.ParseCustomerID(r.PostFormValue("member"))
 	if err != nil {
 		return errNotFound
+	}
+	if live, err := c.live(r, conn.ID, id); err != nil || !live {
+		return cmp.Or(err, errNotFound)
 	}
 	m := message{FromMember: r.PostFormValue("as") == "member", Body: r.PostFormValue("say"), At: time.Now()}
 	if err := c.agents.say(r.Context(), conn.ID, id, m); err != nil {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -111,7 +111,7 @@ func (p *page) consentDetail(c shopifysync.Consent) []string {
 	var all []string
 	add := func(label, value string) {
 		if value != "" {
-			all = append(all, fmt.Sprintf(p.T.LabelValue, label, value))
+			all = append(all, p.Pair(label, value))
 		}
 	}
 	add(p.T.ConsentLevel, p.T.LevelLabel(c.Level))
@@ -144,6 +144,13 @@ var maskedAttributes = []struct {
 	{shopifysync.FieldSMSConsent, shopifysync.AttrSMSConsent},
 }
 
+// live reports whether there is a contact: of one that is gone nothing is to be
+// kept anew, least of all of a person who was erased.
+func (c *console) live(r *http.Request, id shopifysync.ConnectionID, customer shopifysync.CustomerID) (bool, error) {
+	got, err := c.store.Contacts(r.Context(), shopifysync.ContactsParams{Connection: id, IDs: []shopifysync.CustomerID{customer}})
+	return len(got.Contacts) == 1 && got.Contacts[0].Removed == "", err
+}
+
 // agentTags adds or removes a tag of the agents' own: a sync never touches it.
 func (c *console) agentTags(w http.ResponseWriter, r *http.Request) error {
 	conn, err := c.storeOf(r)
@@ -153,6 +160,9 @@ func (c *console) agentTags(w http.ResponseWriter, r *http.Request) error {
 	id, err := customerOf(r)
 	if err != nil {
 		return err
+	}
+	if live, err := c.live(r, conn.ID, id); err != nil || !live {
+		return cmp.Or(err, errNotFound)
 	}
 	if tag := r.PostFormValue("remove"); tag != "" {
 		err = c.agents.removeTag(r.Context(), conn.ID, id, tag)

@@ -18,6 +18,7 @@ const (
 type contactsBody struct {
 	Q, Tag, Orders, Spent    string
 	EmailConsent, SMSConsent shopifysync.ConsentState
+	Currency                 string // of the store; amounts in others do not compare
 	BadOrders, BadSpent      bool
 	Filtered, More           bool // any filter; one of those that are folded away
 	Contacts                 []contactRow
@@ -34,7 +35,7 @@ type contactRow struct {
 }
 
 func (c *console) contacts(w http.ResponseWriter, r *http.Request) error {
-	p, conn, _, err := c.storePage(r, "contacts")
+	p, conn, status, err := c.storePage(r, "contacts")
 	if err != nil {
 		return err
 	}
@@ -44,6 +45,7 @@ func (c *console) contacts(w http.ResponseWriter, r *http.Request) error {
 		EmailConsent: shopifysync.ConsentState(text("email_consent")), SMSConsent: shopifysync.ConsentState(text("sms_consent")),
 	}
 	params := sqlstore.ListParams{Connection: conn.ID, Search: b.Q, Tag: b.Tag, Limit: perPage}
+	b.Currency = status.Health.Shop.Currency
 	params.Attributes, b.BadOrders, b.BadSpent = filters(b)
 	b.More = b.Orders != "" || b.Spent != "" || b.EmailConsent != "" || b.SMSConsent != ""
 	b.Filtered = b.More || b.Q != "" || b.Tag != ""
@@ -79,7 +81,7 @@ func (c *console) contacts(w http.ResponseWriter, r *http.Request) error {
 
 // filters makes filters of what was typed; a number that is none filters nothing.
 func filters(b contactsBody) (all []sqlstore.AttributeFilter, badOrders, badSpent bool) {
-	least := func(key shopifysync.AttributeKey, typed string) (bad bool) {
+	least := func(key shopifysync.AttributeKey, typed, currency string) (bad bool) {
 		if typed == "" {
 			return false
 		}
@@ -87,11 +89,11 @@ func filters(b contactsBody) (all []sqlstore.AttributeFilter, badOrders, badSpen
 		if v, err := strconv.ParseFloat(n, 64); err != nil || v < 0 || strings.Trim(n, "0123456789.") != "" || strings.HasPrefix(n, ".") || strings.HasSuffix(n, ".") {
 			return true
 		}
-		all = append(all, sqlstore.AttributeFilter{Key: key, Min: n})
+		all = append(all, sqlstore.AttributeFilter{Key: key, Min: n, Currency: currency})
 		return false
 	}
-	badOrders = least(shopifysync.AttrOrdersCount, b.Orders)
-	badSpent = least(shopifysync.AttrTotalSpent, b.Spent)
+	badOrders = least(shopifysync.AttrOrdersCount, b.Orders, "")
+	badSpent = least(shopifysync.AttrTotalSpent, b.Spent, b.Currency)
 	if b.EmailConsent != "" {
 		all = append(all, sqlstore.AttributeFilter{Key: shopifysync.AttrEmailConsent, State: b.EmailConsent})
 	}

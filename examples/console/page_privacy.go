@@ -82,16 +82,7 @@ func (c *console) privacy(w http.ResponseWriter, r *http.Request) error {
 		c.signal.tell()
 		return c.showPrivacy(w, r, b, "", nil)
 	case "download":
-		found, err := c.syncer.Export(r.Context(), person)
-		if err != nil {
-			return err
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Disposition", `attachment; filename="export.json"`)
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		_ = out.Encode(found) // a browser that is gone
-		return nil
+		return c.download(w, r, person)
 	case "export":
 		found, err := c.syncer.Export(r.Context(), person)
 		if err != nil {
@@ -101,4 +92,35 @@ func (c *console) privacy(w http.ResponseWriter, r *http.Request) error {
 		return c.showPrivacy(w, r, b, "", found)
 	}
 	return errNotFound
+}
+
+// An exported is all that is kept of a person: what the library has, and what
+// the host itself has.
+type exported struct {
+	Contact   shopifysync.Contact `json:"contact"`
+	AgentTags []string            `json:"agent_tags"`
+	Messages  []message           `json:"messages"`
+}
+
+func (c *console) download(w http.ResponseWriter, r *http.Request, person shopifysync.PersonParams) error {
+	found, err := c.syncer.Export(r.Context(), person)
+	if err != nil {
+		return err
+	}
+	all := make([]exported, len(found))
+	for i, contact := range found {
+		all[i].Contact = contact
+		if all[i].AgentTags, err = c.agents.tags(r.Context(), contact.Connection, contact.CustomerID); err != nil {
+			return err
+		}
+		if all[i].Messages, err = c.agents.messages(r.Context(), contact.Connection, contact.CustomerID); err != nil {
+			return err
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", `attachment; filename="export.json"`)
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	_ = out.Encode(all) // a browser that is gone
+	return nil
 }

@@ -175,7 +175,7 @@ func (p *page) Time(t time.Time) template.HTML {
 		return "-"
 	}
 	local := t.In(p.zone)
-	//nolint:gosec // both parts are made of digits and signs
+	// Both parts are made of digits and signs.
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.UTC().Format(time.RFC3339), local.Format("2006-01-02 15:04:05")))
 }
 
@@ -215,7 +215,13 @@ func (p *page) Estimate(now shopifysync.Progress) string {
 	if now.EstimateHigh == 0 {
 		return p.T.NotYetKnown
 	}
-	low, high := p.duration(now.EstimateLow.Round(time.Second)), p.duration(now.EstimateHigh.Round(time.Second))
+	rough := func(d time.Duration) string {
+		if d < 10*time.Second {
+			return fmt.Sprintf(p.T.Seconds, max(1, int(d.Round(time.Second).Seconds())))
+		}
+		return p.duration(d)
+	}
+	low, high := rough(now.EstimateLow), rough(now.EstimateHigh)
 	if low == high {
 		return fmt.Sprintf(p.T.About, high)
 	}
@@ -234,6 +240,9 @@ func (p *page) CountLine(filtered bool, n int64) string {
 func (p *page) Sum(r shopifysync.Report) string {
 	return fmt.Sprintf(p.T.SumLine, p.Num(r.Seen), p.Num(r.Created), p.Num(r.Updated), p.Num(r.Unchanged+r.Stale), p.Num(r.SkippedTotal()), p.Num(r.Failed))
 }
+
+// Pair joins a label and its value.
+func (p *page) Pair(label, value string) string { return fmt.Sprintf(p.T.LabelValue, label, value) }
 
 // Dash shows an empty text as a dash.
 func (p *page) Dash(text string) string {
@@ -366,9 +375,9 @@ func inOrder(attributes []shopifysync.Attribute) []shopifysync.Attribute {
 func (v cardView) Field(text string, masked bool) template.HTML {
 	switch {
 	case text != "":
-		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // escaped
+		return template.HTML(template.HTMLEscapeString(text))
 	case masked:
-		return template.HTML(`<span class="muted">` + template.HTMLEscapeString(v.T.NotShown) + `</span>`) //nolint:gosec // escaped
+		return template.HTML(`<span class="muted">` + template.HTMLEscapeString(v.T.NotShown) + `</span>`)
 	}
-	return template.HTML(`<span class="muted">` + template.HTMLEscapeString(v.T.None) + `</span>`) //nolint:gosec // escaped
+	return template.HTML(`<span class="muted">` + template.HTMLEscapeString(v.T.None) + `</span>`)
 }

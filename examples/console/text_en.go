@@ -151,7 +151,7 @@ var english = texts{
 	Levels: map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "single opt-in", "CONFIRMED_OPT_IN": "confirmed opt-in", "UNKNOWN": "unknown"},
 
 	ChatLead:   "What an agent sees when a logged-in member writes in the website's chat plugin.",
-	LoggedInAs: "Member number of who is logged in", LoggedInHint: "In production the store proves it by a signature; here it is typed. A member not synced yet is asked for at Shopify at once.",
+	LoggedInAs: "Member number of the logged-in visitor", LoggedInHint: "In production the store proves it by a signature; here it is typed. A member not synced yet is asked for at Shopify at once.",
 	OpenConversation: "Open conversation", Conversation: "Conversation", NoMessages: "No messages yet.", Agent: "Agent", Member: "Member", Message: "Write a message",
 	SayAsAgent: "Reply as agent", SayAsMember: "Ask as member", MemberCard: "Member", ConversationStays: "The conversation stays.", OpenContact: "All fields and sources",
 

@@ -120,7 +120,7 @@ func TestLanguage(t *testing.T) {
 	c := startConsole(t, demoConfig{})
 	c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for back, want := range map[string]string{
-		"/connect?demo=x": "/connect?demo=x", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "": "/", "connect": "/", "javascript:alert(1)": "/",
+		"/connect?demo=x": "/connect?demo=x", "//evil.example": "/", "///evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "": "/", "connect": "/", "javascript:alert(1)": "/",
 	} {
 		resp, _ := c.post("/language", "to", "en", "back", back)
 		if got := resp.Header.Get("Location"); got != want {
@@ -302,9 +302,10 @@ func TestSecretsStayIn(t *testing.T) {
 			t.Error("a secret is in the database or the log")
 		}
 	}
-	info, err := os.Stat(path + ".key")
-	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 32 {
-		t.Errorf("the key file: %v %v", info, err)
+	for _, suffix := range []string{"", "-wal", ".key"} {
+		if info, err := os.Stat(path + suffix); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the file with suffix %q: %v %v", suffix, info, err)
+		}
 	}
 }
 
@@ -361,6 +362,45 @@ func TestEscaping(t *testing.T) {
 	resp, body := c.post("/stores/demo-shop/privacy", "by", "email", "who", "hostile@example.com", "do", "download")
 	if got := resp.Header.Get("Content-Type"); got != "application/json" || strings.Contains(body, "<script>") {
 		t.Errorf("the download: %s\n%s", got, body)
+	}
+	if !strings.Contains(body, "alert(2)") || !strings.Contains(body, "alert(3)") {
+		t.Errorf("the download lacks what the host itself keeps:\n%s", body)
+	}
+}
+
+// An erasure takes what the host keeps along, and nothing is kept anew.
+func TestErase(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	ming := c.demo.store("demo-shop").Newest(1)[0]
+	tags, chat := fmt.Sprintf("/stores/demo-shop/contacts/%d/tags", ming.ID), "/stores/demo-shop/chat"
+	write := func() {
+		c.post(tags, "add", "canary-tag")
+		c.post(chat, "member", fmt.Sprint(ming.ID), "say", "canary-message", "as", "member")
+	}
+	write()
+	_, body := c.post("/stores/demo-shop/privacy", "by", "phone", "who", "+886 912-345-678", "do", "erase")
+	if !strings.Contains(body, english.EraseNotSure) || strings.Contains(body, english.Erased) {
+		t.Errorf("erased without confirmation:\n%s", body)
+	}
+	_, body = c.post("/stores/demo-shop/privacy", "by", "id", "who", fmt.Sprint(ming.ID), "do", "erase", "sure", "yes")
+	if !strings.Contains(body, english.Erased) || strings.Contains(body, ming.Email) {
+		t.Errorf("the receipt:\n%s", body)
+	}
+	write() // as from a page that was open all the time
+	for _, table := range []string{"console_tags", "console_messages"} {
+		var n int
+		if err := c.db.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil || n > 0 {
+			t.Errorf("%s has %d rows: %v", table, n, err)
+		}
+	}
+	c.sync(id)
+	if _, body = c.get("/stores/demo-shop/contacts?q=xiaoming"); !strings.Contains(body, english.NothingFound) {
+		t.Error("the person is back")
+	}
+	if got := c.logged.String(); strings.Contains(got, ming.Email) || strings.Contains(got, "canary") {
+		t.Error("the log has personal data")
 	}
 }
 
@@ -572,7 +612,7 @@ func TestTexts(t *testing.T) {
 // The program starts, says where it is, keeps what it has over a restart, and
 // stops when it is told to.
 func TestRun(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "console.db")
+	db := filepath.Join(t.TempDir(), "a name? 100%#.db")
 	for round := range 2 {
 		ctx, stop := context.WithCancel(t.Context())
 		out := new(syncBuffer)
