@@ -59,6 +59,15 @@ func TestWhatsAppConsentByVersion(t *testing.T) {
 					t.Errorf("before there was such a consent: %v, masked %v", got, r.Masked)
 				}
 				w.mirrors()
+				unmasked := func() {
+					t.Helper()
+					for id, c := range w.contacts() {
+						if c.Masked != 0 {
+							t.Fatalf("customer %d: %v", id, c.Masked)
+						}
+					}
+				}
+				unmasked()
 				w.serve("2026-07")
 				if r := w.sync(s); r.Updated == 0 || r.ServedVersion != "2026-07" {
 					t.Errorf("%+v", r)
@@ -78,11 +87,7 @@ func TestWhatsAppConsentByVersion(t *testing.T) {
 					t.Errorf("-want +got: %s", diff)
 				}
 				w.mirrors()
-				for id, c := range w.contacts() {
-					if c.Masked != 0 {
-						t.Fatalf("customer %d: %v", id, c.Masked)
-					}
-				}
+				unmasked()
 			})
 		})
 	}
@@ -190,6 +195,28 @@ func TestWhatsAppConsentRedacted(t *testing.T) {
 		}
 		if found := personal(w.store); len(found) > 0 {
 			t.Errorf("personal data at %v", found)
+		}
+	})
+}
+
+// A mapper that lists the attribute come what may clears nothing with an older
+// version.
+func TestWhatsAppConsentOfOwnMapper(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		s := w.syncer(shopifysync.WithMapper(func(_ shopifysync.ConnectionID, c shopifysync.Customer) (shopifysync.Contact, error) {
+			a := shopifysync.NullAttribute(shopifysync.AttrWhatsAppConsent)
+			if c.WhatsAppConsent != nil {
+				a = shopifysync.ConsentAttribute(a.Key, *c.WhatsAppConsent)
+			}
+			return shopifysync.Contact{Name: "Ann", Attributes: []shopifysync.Attribute{a}}, nil
+		}))
+		w.shop.Create(shopifytest.Customer{Phone: "+886912345678", WhatsAppConsent: &shopifytest.WhatsAppConsent{State: "SUBSCRIBED"}})
+		for _, version := range []string{"2026-07", "2026-01"} {
+			w.serve(version)
+			w.sync(s)
+			if diff := cmp.Diff(w.wantConsents(), w.consents()); diff != "" {
+				t.Errorf("%s (-want +got): %s", version, diff)
+			}
 		}
 	})
 }
