@@ -57,9 +57,14 @@ func (s *syncBuffer) errors() string {
 
 func startConsole(t *testing.T, demo demoConfig) *testConsole {
 	t.Helper()
+	return start(t, config{demo: demo})
+}
+
+func start(t *testing.T, cfg config) *testConsole {
+	t.Helper()
 	logged := new(syncBuffer)
 	log := slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg := config{db: filepath.Join(t.TempDir(), "console.db"), demo: demo}
+	cfg.db = filepath.Join(t.TempDir(), "console.db")
 	c, err := newConsole(t.Context(), cfg, log)
 	if err != nil {
 		t.Fatal(err)

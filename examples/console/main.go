@@ -228,7 +228,7 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 		opts = append(opts, shopifysync.WithHTTPClient(c.demo.server.Client()), shopifysync.WithWebhookURL(demoWebhookURL))
 	case cfg.public != nil:
 		c.public = cfg.public.Host
-		opts = append(opts, shopifysync.WithWebhookURL(cfg.public.JoinPath(webhookPath).String()))
+		opts = append(opts, shopifysync.WithWebhookURL(cfg.public.JoinPath(webhookPath).String()+"/{connection}"))
 	}
 	if c.syncer, err = shopifysync.New(c.store, c.store, opts...); err != nil {
 		return nil, err

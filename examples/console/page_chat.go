@@ -36,9 +36,7 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := shopifysync.ParseCustomerID(b.Number)
 	if err != nil {
-		p.Body, p.Problem = b, newProblem(p.T, "member number", "member")
-		c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
-		return nil
+		return c.refuseChat(w, r, p, b, newProblem(p.T, "member number", "member"))
 	}
 	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, Number: b.Number})
 	if errors.Is(err, shopifysync.ErrNoMember) {
@@ -51,13 +49,11 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 			contact, err = got.Contacts[0], nil
 		}
 	}
-	if err != nil {
-		p.Body, p.Problem = b, problemOf(p.T, err)
-		if errors.Is(err, shopifysync.ErrNoMember) {
-			p.Problem = newProblem(p.T, "no member", "member")
-		}
-		c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
-		return nil
+	switch {
+	case errors.Is(err, shopifysync.ErrNoMember):
+		return c.refuseChat(w, r, p, b, newProblem(p.T, "no member", "member"))
+	case err != nil:
+		return c.refuseChat(w, r, p, b, problemOf(p.T, err))
 	}
 	b.cardView, b.Contact, b.Removed, b.Who = p.card(contact), &contact, contact.Removed, contact.Name
 	if b.Who == "" {
@@ -71,6 +67,13 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Body = b
 	return c.show(w, r, "chat", p)
+}
+
+// refuseChat shows why there is no member to talk to, beside the field.
+func (c *console) refuseChat(w http.ResponseWriter, r *http.Request, p *page, b chatBody, why *problem) error {
+	p.Body, p.Problem = b, why
+	c.render(w, r, http.StatusUnprocessableEntity, "chat", p)
+	return nil
 }
 
 func (c *console) say(w http.ResponseWriter, r *http.Request) error {

@@ -175,11 +175,11 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 		conn.Credentials.PreviousClientSecret = was.ClientSecret // Shopify signs with it for up to an hour more
 	}
 	for _, missing := range []struct {
-		empty       bool
-		key, field_ string
+		empty      bool
+		key, field string
 	}{{in.apiKey == "", "no api key", "api_key"}, {conn.Credentials.ClientSecret.IsZero(), "no secret", "api_secret"}} {
 		if missing.empty {
-			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field_), editID)
+			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field), editID)
 		}
 	}
 	conn.WhatsApp = nil

@@ -640,6 +640,34 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// For real stores there is no demonstration, and from outside only webhooks
+// are let in.
+func TestReal(t *testing.T) {
+	cfg, err := parse([]string{"-real", "-public", "https://console.example.com/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, cfg)
+	if _, body := c.get("/"); !strings.Contains(body, english.NoStores) || strings.Contains(body, english.DemoStores) {
+		t.Errorf("the first page:\n%s", body)
+	}
+	for _, path := range []string{"/shopify", "/shopify/demo-shop"} {
+		if resp, _ := c.get(path); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+	outside := func(r *http.Request) { r.Host = "console.example.com"; r.Header.Del("Sec-Fetch-Site") }
+	for path, want := range map[string]int{
+		webhookPath: http.StatusUnauthorized, webhookPath + "/x": http.StatusUnauthorized, // without a signature
+		"/": http.StatusMisdirectedRequest, "/connect": http.StatusMisdirectedRequest, webhookPath + "x": http.StatusMisdirectedRequest,
+		webhookPath + "/../../connect": http.StatusMisdirectedRequest,
+	} {
+		if resp, _ := c.do(http.MethodPost, path, url.Values{}, outside); resp.StatusCode != want {
+			t.Errorf("POST %s from outside: %s, want %d", path, resp.Status, want)
+		}
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for name, args := range map[string][]string{
 		"unknown":         {"-frobnicate"},
