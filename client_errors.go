@@ -46,6 +46,10 @@ var (
 	ErrUnavailable = errors.New("no usable answer from Shopify, or an error of its own: try again later")
 	// ErrSyncInProgress: another run holds this connection's lease.
 	ErrSyncInProgress = errors.New("a sync of this connection is already running: wait for it, or for its lease to expire")
+	// ErrCancelled, as the cause of a run's context ([context.WithCancelCause]),
+	// says that somebody does not want the run to go on: [Syncer.Serve] then
+	// leaves it alone until its regular time, and the next Sync resumes it.
+	ErrCancelled = errors.New("the sync was cancelled: sync again to go on where it stopped")
 	// ErrIncomplete: the run could not prove that it saw every customer. Rows
 	// written stay, for they are true; nothing was removed.
 	ErrIncomplete = errors.New("the run did not see every customer, so nothing was removed: sync again")

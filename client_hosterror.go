@@ -38,7 +38,7 @@ func (e *hostError) GoString() string { return fmt.Sprintf("shopifysync.hostErro
 // speakable are the errors whose own text says best what happened.
 var speakable = []error{
 	ErrNotConnected, ErrInvalidConnection, ErrUnauthorized, ErrUnavailable, ErrThrottled,
-	ErrLeaseLost, ErrLeaseHeld, ErrStateConflict, context.Canceled, context.DeadlineExceeded,
+	ErrLeaseLost, ErrLeaseHeld, ErrStateConflict, ErrCancelled, context.Canceled, context.DeadlineExceeded,
 }
 
 // describe says what may be said of an error of the host's code.

@@ -485,7 +485,7 @@ func TestSyncFailedOnly(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		time.AfterFunc(5*time.Second, func() {
-			_, _ = w.store.ReleaseLease(context.Background(), shopifysync.ReleaseLeaseParams{Lease: got.Lease})
+			_, _ = w.store.ReleaseLease(context.Background(), shopifysync.ReleaseLeaseParams(got))
 		})
 		p.Wait = 30 * time.Second
 		if _, err := s.Sync(t.Context(), p); err != nil {

@@ -54,22 +54,6 @@ func newDirectWorld(t *testing.T) *world {
 	return w
 }
 
-// webhook parses a delivery of the fake and marks its customers, as a receiver
-// with that clock does whose state store is durable.
-func (w *world) webhook(r *http.Request, now time.Time) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-	ev, err := shopifysync.ParseWebhook(r.Header, body, shopifysync.NewSecret(w.shop.Config().ClientSecret))
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-	w.put(ev, now)
-}
-
 func (w *world) put(ev shopifysync.Event, now time.Time) {
 	p := shopifysync.PutMarksParams{Connection: connID}
 	for _, id := range ev.Customers {

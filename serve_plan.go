@@ -66,7 +66,9 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 		}
 		return last.Add(every)
 	}
-	p.at[workCatchUp] = after(st.CaughtUpAt, s.catchUpEvery)
+	if !st.RunAt.IsZero() || !st.TriedAt.IsZero() { // before the first run there is nothing to catch up with
+		p.at[workCatchUp] = after(st.CaughtUpAt, s.catchUpEvery)
+	}
 	p.at[workCheck] = after(st.Health.CheckedAt, s.checkEvery)
 	if st.CheckDue {
 		p.at[workCheck] = now

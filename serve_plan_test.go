@@ -34,15 +34,15 @@ func TestPlan(t *testing.T) {
 	}{
 		"never connected by Connect": {
 			ConnectionState{Connection: id}, nil,
-			map[string]time.Duration{"catch-up": 0, "check": 0, "run": 0},
+			map[string]time.Duration{"check": 0, "run": 0},
 		},
 		"just connected: when to sync is the merchant's choice, for a day": {
 			ConnectionState{Connection: id, ConnectedAt: now}, nil,
-			map[string]time.Duration{"catch-up": 0, "check": 0, "run": daily},
+			map[string]time.Duration{"check": 0, "run": daily},
 		},
 		"connected long ago and never synced": {
 			ConnectionState{Connection: id, ConnectedAt: ago(3 * day)}, nil,
-			map[string]time.Duration{"catch-up": 0, "check": 0, "run": daily - 3*day},
+			map[string]time.Duration{"check": 0, "run": daily - 3*day},
 		},
 		"all done just now": {
 			settled(nil), &Run{State: RunCompleted, UpdatedAt: now},
@@ -59,6 +59,10 @@ func TestPlan(t *testing.T) {
 		"a paused run": {
 			settled(nil), &Run{State: RunPaused, UpdatedAt: ago(time.Minute)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": -time.Minute},
+		},
+		"one that was cancelled waits for its regular time": {
+			settled(nil), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily},
 		},
 		"a running one, or one that was cut off": {
 			settled(nil), &Run{State: RunRunning, UpdatedAt: ago(time.Second)},

@@ -511,7 +511,7 @@ func TestServeNoticesConnections(t *testing.T) {
 func TestServeErases(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {
 		fl.add("gone", 10, nil)
-		s := fl.syncer()
+		s := fl.syncer(shopifysync.WithStateStore(durable{fl.store}))
 		if _, err := s.Sync(t.Context(), shopifysync.SyncParams{Connection: "gone"}); err != nil {
 			t.Fatal(err)
 		}
@@ -881,13 +881,17 @@ func TestServeNoticesConnect(t *testing.T) {
 		if _, err := fl.conns.DeleteConnection(t.Context(), shopifysync.DeleteConnectionParams{Connection: "new"}); err != nil {
 			t.Fatal(err)
 		}
-		s := fl.syncer()
+		s := fl.syncer(shopifysync.WithStateStore(durable{fl.store}))
 		stop := serve(t, s)
 		time.Sleep(40 * time.Second) // just after it has listed the connections
 		if _, err := s.Connect(t.Context(), conn); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, 2*time.Second, "the first catch-up", func() bool { return fl.done("catch-up", "new") == 1 })
+		id := shopifysync.CustomerID(fl.shops["new"].Newest(1)[0].ID)
+		if err := s.Deliver(t.Context(), "new", shopifysync.Event{Topic: "customers/update", Customers: []shopifysync.CustomerID{id}}); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 5*time.Second, "the first webhook is drained", func() bool { return fl.done("drain", "new") == 1 })
 		time.Sleep(time.Hour)
 		fl.between("run", "new", 0, 0)
 		if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: "new", RemoveContacts: true}); err != nil {

@@ -248,7 +248,8 @@ type RunState string
 // is resumed by the next Sync.
 const (
 	RunRunning   RunState = "running"
-	RunPaused    RunState = "paused" // its budget was used up, or it was cancelled: the next Sync goes on
+	RunPaused    RunState = "paused"    // its budget was used up, or its context ended: the next Sync goes on
+	RunCancelled RunState = "cancelled" // by [ErrCancelled]: the next Sync goes on, but Serve does not by itself
 	RunCompleted RunState = "completed"
 	RunFailed    RunState = "failed"
 )

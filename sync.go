@@ -174,7 +174,9 @@ func (r *run) startOrResume(ctx context.Context) error {
 }
 
 // cutOff reports whether the run, whose lease is another's by now, did not end.
-func (r *Run) cutOff() bool { return r.State == RunRunning || r.State == RunPaused }
+func (r *Run) cutOff() bool {
+	return r.State == RunRunning || r.State == RunPaused || r.State == RunCancelled
+}
 
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
@@ -318,6 +320,8 @@ func (r *run) finish(ctx context.Context, err error) (*Report, error) {
 		r.record.State = RunCompleted
 	case errors.Is(err, errPaused):
 		r.record.State, err = RunPaused, nil
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrCancelled):
+		r.record.State = RunCancelled
 	case ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrThrottled):
 		r.record.State = RunPaused
 	case errors.As(err, &host) && !errors.Is(err, ErrNotConnected):
@@ -405,7 +409,7 @@ func (r *run) save(ctx context.Context) error {
 	record := r.record
 	record.UpdatedAt = r.s.now().UTC().Truncate(time.Millisecond)
 	record.Progress = r.meter.progress()
-	if record.State == RunRunning || record.State == RunPaused {
+	if record.cutOff() {
 		var err error
 		if record.Checkpoint, err = json.Marshal(r.at); err != nil {
 			return err

@@ -299,3 +299,41 @@ func TestSyncBudget(t *testing.T) {
 		w.mirrors()
 	})
 }
+
+// A cancellingStore cancels something when the contact of that turn comes.
+type cancellingStore struct {
+	shopifysync.ContactStore
+	left   atomic.Int64
+	cancel func()
+}
+
+func (c *cancellingStore) UpsertContacts(ctx context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+	got, err := c.ContactStore.UpsertContacts(ctx, p)
+	if c.left.Add(-int64(len(p.Contacts))) < 0 {
+		c.cancel()
+	}
+	return got, err
+}
+
+// A run that somebody cancelled says so, and the next Sync goes on with it.
+func TestSyncCancelledOnPurpose(t *testing.T) {
+	inWorld(t, 3000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed = shopifytest.Unlimited })
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		store := &cancellingStore{ContactStore: w.store, cancel: func() { cancel(shopifysync.ErrCancelled) }}
+		store.left.Store(2000)
+		s := w.syncerOn(store, shopifysync.WithBulkThreshold(500), shopifysync.WithBatchSize(100))
+		_, err := s.Sync(ctx, shopifysync.SyncParams{Connection: connID})
+		if !errors.Is(err, shopifysync.ErrCancelled) || !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+		runs, err := w.store.Runs(t.Context(), shopifysync.RunsParams{Connection: connID, Limit: 1})
+		if err != nil || len(runs.Runs) != 1 || runs.Runs[0].State != shopifysync.RunCancelled || runs.Runs[0].Checkpoint == nil {
+			t.Fatalf("%+v, %v", runs.Runs, err)
+		}
+		if r := w.sync(w.syncer()); !r.Resumed || r.Seen != 3000 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -59,7 +59,7 @@ func (r *record) asOf(t time.Time, index bool) *Customer {
 // everything up to t, or -1.
 func (r *record) latest(t time.Time, index bool) int {
 	for i := len(r.history) - 1; i >= 0; i-- {
-		if v := r.history[i]; !v.at.After(t) && !(index && v.unindexed) {
+		if v := r.history[i]; !v.at.After(t) && (!index || !v.unindexed) {
 			return i
 		}
 	}

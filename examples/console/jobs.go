@@ -36,7 +36,7 @@ func (j *jobs) close() {
 type job struct {
 	params  shopifysync.SyncParams
 	started time.Time
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	done    chan struct{} // closed at the end
 
 	mu       sync.Mutex
@@ -52,7 +52,7 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 	if old := j.last[p.Connection]; old != nil && old.running() {
 		return old
 	}
-	ctx, cancel := context.WithCancel(j.ctx)
+	ctx, cancel := context.WithCancelCause(j.ctx)
 	one := &job{params: p, started: time.Now(), cancel: cancel, done: make(chan struct{})}
 	j.last[p.Connection] = one
 	p.OnProgress = func(now shopifysync.Progress) {
@@ -66,7 +66,7 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 		one.mu.Lock()
 		one.report, one.err = report, err
 		one.mu.Unlock()
-		cancel()
+		cancel(nil)
 		close(one.done)
 		j.changed()
 	})

@@ -105,7 +105,7 @@ func viewOfRun(p *page, run shopifysync.Run, status *shopifysync.Status) *runVie
 	v := &runView{Progress: run.Progress, Report: run.Report, State: run.State}
 	v.Running = status.Running != nil && status.Running.ID == run.ID
 	switch {
-	case run.State == shopifysync.RunRunning && !v.Running: // its process is gone
+	case run.State == shopifysync.RunCancelled, run.State == shopifysync.RunRunning && !v.Running: // or its process is gone
 		v.State = shopifysync.RunPaused
 	case run.State == shopifysync.RunFailed, run.State == shopifysync.RunPaused && problemOfText(p.T, run.Error).Key != "unknown":
 		v.Problem = problemOfText(p.T, run.Error)
@@ -162,7 +162,7 @@ func (c *console) cancelSync(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if j := c.jobs.of(conn.ID); j != nil {
-		j.cancel()
+		j.cancel(shopifysync.ErrCancelled) // Serve does not go on with it by itself
 		j.wait(r.Context(), 5*time.Second)
 	}
 	return seeOther(w, r, storePath(conn.ID, "/sync"))

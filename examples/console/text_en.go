@@ -112,7 +112,7 @@ var english = texts{
 
 	SyncRunning: "Syncing", Progress: "Progress", DoneOf: "Done", Rate: "Rate", Estimate: "Time left", NotYetKnown: "not known yet", About: "about %s", Between: "%s to %s", PerSecond: "%s a second",
 	MayClose:    "You may close this page: the sync goes on, and its progress is here whenever you come back.",
-	PausedText:  "What was read is kept. “Resume sync” goes on where it stopped; left alone, it goes on by itself later.",
+	PausedText:  "What was read is kept. “Resume sync” goes on where it stopped.",
 	SeeContacts: "See contacts", CancelSync: "Cancel sync", SyncResult: "Result", PreviewResult: "Preview", PreviewText: "A preview: nothing was written. This is what a sync would do now.", Resumed: "resumed",
 	New: "New", Updated: "Updated", Unchanged: "Unchanged", RemovedCount: "Removed", Skipped: "Skipped", Failed: "Failed", Seen: "Customers",
 	ZeroNew:         "0 new means that there is nothing new: every customer was synced before.",

@@ -112,7 +112,7 @@ var traditionalChinese = texts{
 
 	SyncRunning: "同步進行中", Progress: "進度", DoneOf: "已處理", Rate: "速度", Estimate: "預估剩餘時間", NotYetKnown: "計算中", About: "約 %s", Between: "%s 到 %s", PerSecond: "每秒 %s 位",
 	MayClose:    "您可以關閉這個頁面，同步會在背景繼續；隨時回來都能看到進度。",
-	PausedText:  "已處理的顧客都已儲存。按「繼續同步」會從停下的地方繼續；如果沒有按，系統稍後也會自動接續。",
+	PausedText:  "已處理的顧客都已儲存。按「繼續同步」會從停下的地方繼續。",
 	SeeContacts: "查看聯絡人", CancelSync: "取消同步", SyncResult: "同步結果", PreviewResult: "預覽結果", PreviewText: "這是預覽：沒有寫入任何資料。以下是現在同步會發生的變更。", Resumed: "接續先前的同步",
 	New: "新增", Updated: "更新", Unchanged: "未變更", RemovedCount: "移除", Skipped: "略過", Failed: "失敗", Seen: "顧客數",
 	ZeroNew:         "新增 0 位表示沒有新的顧客：所有顧客先前都已同步。",

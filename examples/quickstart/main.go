@@ -218,7 +218,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return out.end()
 	}
 
-	service, err := listen(cfg.serve, mux)
+	service, err := listen(ctx, cfg.serve, mux)
 	if err != nil {
 		return err
 	}

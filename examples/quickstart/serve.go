@@ -26,8 +26,8 @@ type service struct {
 }
 
 // listen opens the port, so that a mistake in it shows before a long sync.
-func listen(address string, mux *http.ServeMux) (*service, error) {
-	listener, err := net.Listen("tcp", address)
+func listen(ctx context.Context, address string, mux *http.ServeMux) (*service, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("-serve: %w", err)
 	}

@@ -80,7 +80,7 @@ func (s *watchedStore) RemoveContacts(ctx context.Context, p shopifysync.RemoveC
 func (s *watchedStore) byID(ctx context.Context, connection shopifysync.ConnectionID, ids []shopifysync.CustomerID) (map[shopifysync.CustomerID]*shopifysync.Contact, error) {
 	found := make(map[shopifysync.CustomerID]*shopifysync.Contact, len(ids))
 	for chunk := range slices.Chunk(ids, 1000) {
-		got, err := s.Store.Contacts(ctx, shopifysync.ContactsParams{Connection: connection, IDs: chunk})
+		got, err := s.Contacts(ctx, shopifysync.ContactsParams{Connection: connection, IDs: chunk})
 		if err != nil {
 			return nil, err
 		}

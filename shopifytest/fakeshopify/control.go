@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,7 @@ func (c *control) routes() http.Handler {
 			}
 			f := &form{values: r.Form}
 			answer, err := act(f)
-			if err = errors.Join(f.err, err); err != nil {
+			if err = cmp.Or(f.err, err); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
@@ -234,7 +235,7 @@ func (f *form) set(customer *shopifytest.Customer) int {
 func (c *control) create(f *form) (any, error) {
 	count := f.number("count", 1, 1)
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	ids := []int64{}
 	for range count {
@@ -249,7 +250,7 @@ func (c *control) create(f *form) (any, error) {
 func (c *control) update(f *form) (any, error) {
 	ids, newest, random := f.ids("id"), f.number("count", 1, 0), f.number("random", 1, 0)
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	for _, customer := range c.store.Newest(newest) {
 		ids = append(ids, customer.ID)
@@ -276,7 +277,7 @@ func (c *control) update(f *form) (any, error) {
 func (c *control) tag(f *form) (any, error) {
 	id := f.id("id")
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	c.edited()
 	return nil, errors.Join(c.store.AddTags(id, f.values["add"]...), c.store.RemoveTags(id, f.values["remove"]...))
@@ -288,7 +289,7 @@ func (c *control) order(f *form) (any, error) {
 		f.wrong("spent", "an amount such as 12.5")
 	}
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	c.edited()
 	return nil, c.store.PlaceOrder(id, f.text("spent"))
@@ -297,7 +298,7 @@ func (c *control) order(f *form) (any, error) {
 func (c *control) remove(f *form) (any, error) {
 	id := f.id("id")
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	c.edited()
 	return nil, c.store.Delete(id)
@@ -307,7 +308,7 @@ func (c *control) merge(f *form) (any, error) {
 	kept, gone := f.id("kept"), f.id("gone")
 	switch {
 	case f.err != nil:
-		return nil, nil
+		return nil, f.err
 	case f.has("status"):
 		c.store.NotifyMerge(kept, gone, f.text("status"))
 		return nil, nil
@@ -319,7 +320,7 @@ func (c *control) merge(f *form) (any, error) {
 func (c *control) redact(f *form) (any, error) {
 	id := f.id("id")
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	c.edited()
 	if err := c.store.Redact(id); err != nil {
@@ -331,7 +332,7 @@ func (c *control) redact(f *form) (any, error) {
 func (c *control) notify(f *form) (any, error) {
 	ids := f.ids("id")
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	return nil, c.store.Notify(f.text("topic"), ids...)
 }
@@ -340,7 +341,7 @@ func (c *control) changes(f *form) (any, error) {
 	rate, err := strconv.ParseFloat(f.text("rate"), 64)
 	if err != nil || rate < 0 {
 		f.wrong("rate", "a number of edits per second, 0 for none")
-		return nil, nil
+		return nil, f.err
 	}
 	c.setRate(rate)
 	return nil, nil
@@ -353,7 +354,7 @@ func (c *control) webhooks(f *form) (any, error) {
 		f.wrong("lost", "a percentage of at most 100")
 	}
 	if f.err != nil {
-		return nil, nil
+		return nil, f.err
 	}
 	c.store.ClearFaults()
 	if lost > 0 {
