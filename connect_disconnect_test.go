@@ -342,7 +342,10 @@ func (w *world) disconnectAt(n int, work func(context.Context, *world, *shopifys
 	result := make(chan error, 1)
 	go func() { result <- work(t.Context(), w, s) }()
 	err := <-result
-	if !begun {
+	b.mu.Lock()
+	wasBegun := begun
+	b.mu.Unlock()
+	if !wasBegun {
 		return // this time it had fewer steps
 	}
 	if err := <-done; err != nil {

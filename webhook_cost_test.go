@@ -98,6 +98,9 @@ func TestWebhookHandlerCost(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			allocs, size := (after.Mallocs-before.Mallocs)/rounds, int(after.TotalAlloc-before.TotalAlloc)/rounds
 			t.Logf("%s: status %d, %d allocations, body and %d bytes", name, w.status, allocs, size-len(body))
+			if underRace { // see there
+				continue
+			}
 			if over := size - len(body); allocs > 60 || over > 8<<10 && (len(body) <= smallWebhook || over > smallWebhook+32<<10) {
 				t.Errorf("%s: status %d, %d allocations, body and %d bytes", name, w.status, allocs, over)
 			}

@@ -281,9 +281,15 @@ func TestWebhookReplays(t *testing.T) {
 				if outlives {
 					opts = append(opts, shopifysync.WithStateStore(durable{w.store}))
 				}
+				var mu sync.Mutex
 				var erased [][]shopifysync.CustomerID
 				opts = append(opts, shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
-					Erase: func(_ context.Context, e shopifysync.Erasure) error { erased = append(erased, e.Customers); return nil },
+					Erase: func(_ context.Context, e shopifysync.Erasure) error {
+						mu.Lock()
+						defer mu.Unlock()
+						erased = append(erased, e.Customers)
+						return nil
+					},
 				}))
 				s := w.signs().syncer(opts...)
 				w.sync(s)
@@ -338,6 +344,8 @@ func TestWebhookReplays(t *testing.T) {
 					if st := w.state(); st.Pause != nil || st.Disconnected != nil {
 						t.Errorf("%s: %+v", stage, st)
 					}
+					mu.Lock()
+					defer mu.Unlock()
 					for _, who := range erased {
 						if len(who) != 1 || who[0] != shopifysync.CustomerID(leaver) {
 							t.Errorf("%s: %v were erased", stage, who)
