@@ -20,7 +20,7 @@ import (
 	"github.com/omnichat/shopifysync/shopifytest"
 )
 
-var manyContacts = flag.Int("contacts", 20_000, "`number` of contacts in the test of the list's speed")
+var manyContacts = flag.Int("contacts", 0, "`number` of contacts with which the list is timed; default: 2,000, and not timed")
 
 // Every page is whole in both languages: no template fails, no text is missing,
 // and the headers are there.
@@ -453,14 +453,19 @@ func TestContactsPaging(t *testing.T) {
 	}
 }
 
-// With many contacts a page of the list stays quick, search and filters
-// included. The quickest of some answers counts: the machine may be busy.
-func TestContactsSpeed(t *testing.T) {
+// Pages of a long list, searches and filters find what they should. With
+// -contacts 100000 each must also be answered within 100 ms, by the quickest of
+// some answers: the machine may be busy.
+func TestManyContacts(t *testing.T) {
 	const limit = 100 * time.Millisecond
+	many := *manyContacts
+	if many == 0 {
+		many = 2000
+	}
 	c := startConsole(t, demoConfig{})
 	id := c.connectDemo("demo-shop")
 	now := time.Now().UTC().Truncate(time.Second)
-	for n := 0; n < *manyContacts; n += 1000 {
+	for n := 0; n < many; n += 1000 {
 		p := shopifysync.UpsertContactsParams{Connection: id}
 		for i := n; i < n+1000; i++ {
 			p.Contacts = append(p.Contacts, shopifysync.Contact{
@@ -477,23 +482,30 @@ func TestContactsSpeed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	last := shopifysync.CustomerID(8_000_000_000_000 + *manyContacts/2)
+	last := shopifysync.CustomerID(8_000_000_000_000 + many/2)
 	for _, query := range []string{
-		"", "q=member9", fmt.Sprintf("q=member%d%%40", *manyContacts-1), "q=" + url.QueryEscape("小明123"), "q=nobody", "tag=VIP&orders=49&email_consent=SUBSCRIBED",
+		"", "q=member9", fmt.Sprintf("q=member%d%%40", many-1), "q=" + url.QueryEscape("小明123"), "q=nobody", "tag=VIP&orders=49&email_consent=SUBSCRIBED",
 		"q=0912", "after=" + last.String(), "q=member&after=" + last.String(),
 	} {
 		best := time.Hour
 		for range 7 {
 			began := time.Now()
-			resp, _ := c.get("/stores/demo-shop/contacts?" + query)
+			resp, body := c.get("/stores/demo-shop/contacts?" + query)
 			best = min(best, time.Since(began))
-			if resp.StatusCode != http.StatusOK {
-				t.Fatal(resp.Status)
+			want := "王小明"
+			if query == "q=nobody" {
+				want = english.NothingFound
+			}
+			if resp.StatusCode != http.StatusOK || !strings.Contains(body, want) {
+				t.Fatalf("%q: %s, lacks %q", query, resp.Status, want)
+			}
+			if *manyContacts == 0 {
+				break
 			}
 		}
-		t.Logf("%d contacts, %q: %v", *manyContacts, query, best.Round(time.Millisecond/10))
-		if best > limit {
-			t.Errorf("%d contacts, %q: %v, more than %v", *manyContacts, query, best, limit)
+		t.Logf("%d contacts, %q: %v", many, query, best.Round(time.Millisecond/10))
+		if *manyContacts > 0 && best > limit {
+			t.Errorf("%d contacts, %q: %v, more than %v", many, query, best, limit)
 		}
 	}
 }
