@@ -12,6 +12,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/omnichat/shopifysync"
@@ -69,7 +70,7 @@ func syncOnce(ctx context.Context, kind string) error {
 	}
 	resp.Body.Close()
 
-	var contacts shopifysync.ContactStore = nothing{}
+	var contacts shopifysync.ContactStore = new(nothing)
 	if kind != childNothing {
 		s, drop, err := openStore(ctx, map[string]string{childSQLite: "sqlite", childPostgres: "postgres-pgx"}[kind])
 		if err != nil {
@@ -166,11 +167,14 @@ func peakResident() (int64, error) {
 	return 0, errors.New("/proc/self/status tells no VmHWM")
 }
 
-// nothing is a contact store that takes everything and keeps nothing: what is
-// left is the library's own memory.
-type nothing struct{}
+// nothing is a contact store that takes everything and keeps nothing but the
+// few tombstones: what is left is the library's own memory.
+type nothing struct {
+	mu         sync.Mutex
+	tombstones map[shopifysync.CustomerID]shopifysync.Contact
+}
 
-func (nothing) UpsertContacts(_ context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+func (*nothing) UpsertContacts(_ context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
 	results := make([]shopifysync.UpsertResult, len(p.Contacts))
 	for i := range results {
 		results[i].Outcome = shopifysync.Created
@@ -178,14 +182,30 @@ func (nothing) UpsertContacts(_ context.Context, p shopifysync.UpsertContactsPar
 	return shopifysync.UpsertContactsResult{Results: results}, nil
 }
 
-func (nothing) RemoveContacts(_ context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+func (n *nothing) RemoveContacts(_ context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.tombstones == nil {
+		n.tombstones = make(map[shopifysync.CustomerID]shopifysync.Contact)
+	}
+	for _, r := range p.Removals {
+		n.tombstones[r.CustomerID] = shopifysync.Contact{CustomerID: r.CustomerID, Removed: p.Reason}
+	}
 	return shopifysync.RemoveContactsResult{Outcomes: make([]shopifysync.Outcome, len(p.Removals))}, nil
 }
 
-func (nothing) Contacts(context.Context, shopifysync.ContactsParams) (shopifysync.ContactsResult, error) {
-	return shopifysync.ContactsResult{}, nil
+func (n *nothing) Contacts(_ context.Context, p shopifysync.ContactsParams) (shopifysync.ContactsResult, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var found shopifysync.ContactsResult
+	for _, id := range p.IDs {
+		if t, ok := n.tombstones[id]; ok {
+			found.Contacts = append(found.Contacts, t)
+		}
+	}
+	return found, nil
 }
 
-func (nothing) ContactIDs(context.Context, shopifysync.ContactIDsParams) (shopifysync.ContactIDsResult, error) {
+func (*nothing) ContactIDs(context.Context, shopifysync.ContactIDsParams) (shopifysync.ContactIDsResult, error) {
 	return shopifysync.ContactIDsResult{}, nil
 }
