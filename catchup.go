@@ -133,11 +133,13 @@ func (c *catchUp) mark(ctx context.Context, rows []changedCustomer) (ended bool,
 		return false, err
 	}
 	p := PutMarksParams{Connection: c.conn.ID}
+	// The list comes by ascending time of change. Who changes while it is read
+	// moves to its end, which a busy store would never let come. One such row
+	// proves nothing: the index may still have it in its old place.
+	ended = len(rows) > 0
 	for _, row := range rows {
-		// The list comes by ascending time of change. Who changes while it is
-		// read moves to its end, which a busy store would never let come.
-		if row.updatedAt.After(c.upTo.Add(time.Minute)) {
-			ended = true
+		if !row.updatedAt.After(c.upTo.Add(time.Minute)) {
+			ended = false
 		}
 		if old := stored[row.id]; old != nil && old.knows(row.updatedAt) {
 			continue

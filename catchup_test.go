@@ -119,3 +119,84 @@ func TestCatchUpWithinTheSecond(t *testing.T) {
 		w.mirrors()
 	})
 }
+
+// A customer whom the index still has in the old place, but who is shown with a
+// change made just now, does not end the list: those behind changed before.
+func TestCatchUpStalePlace(t *testing.T) {
+	for name, touched := range map[string]bool{"in order": false, "one out of place": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 700, func(t *testing.T, w *world) {
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
+				s := w.syncer()
+				w.sync(s)
+				time.Sleep(24 * time.Hour)
+				for _, id := range w.ids()[:600] {
+					if err := w.shop.Update(id, func(c *shopifytest.Customer) { c.Note = "changed" }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(3 * time.Hour)
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 25 * time.Second })
+				if touched { // on the second of three pages
+					w.shop.Inject(shopifytest.Fault{Operation: "ChangedCustomers", After: 1, Edit: editPage(func(page map[string]any) {
+						page["nodes"].([]any)[7].(map[string]any)["updatedAt"] = time.Now().Add(20 * time.Second).UTC().Format(time.RFC3339)
+					})})
+				}
+				if n, err := s.CatchUp(t.Context(), connID); err != nil || n < 600 {
+					t.Errorf("%d marked, %v", n, err)
+				}
+				w.drain(s)
+				w.mirrors()
+			})
+		})
+	}
+}
+
+// A store in which customers change faster than their list is read cannot keep
+// a catch-up busy for ever: what changed since it began is the next one's.
+func TestCatchUpOfABusyStore(t *testing.T) {
+	inWorld(t, 1300, func(t *testing.T, w *world) {
+		s := w.syncer()
+		w.sync(s)
+		for _, id := range w.ids() {
+			if err := w.shop.Update(id, func(c *shopifytest.Customer) { c.Note = "changed" }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.shop.Inject(shopifytest.Fault{Operation: "ChangedCustomers", After: 2, Times: shopifytest.Always, Edit: editPage(func(page map[string]any) {
+			for _, node := range page["nodes"].([]any) {
+				node.(map[string]any)["updatedAt"] = time.Now().Add(2 * time.Minute).UTC().Format(time.RFC3339)
+			}
+		})})
+		began := time.Now()
+		if _, err := s.CatchUp(t.Context(), connID); err != nil {
+			t.Error(err)
+		}
+		if pages := w.server.Count("ChangedCustomers"); pages != 3 {
+			t.Errorf("%d pages were read", pages)
+		}
+		if got := w.connState().CaughtUpTo; got.Sub(began).Abs() > 5*time.Second {
+			t.Errorf("caught up to %v, begun at %v", got, began)
+		}
+	})
+}
+
+// Times of change are Shopify's: a host whose clock is hours ahead catches up
+// with what changed since the last catch-up all the same.
+func TestCatchUpByShopifysClock(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		s := w.syncer(shopifysync.WithClock(func() time.Time { return time.Now().Add(3 * time.Hour) }))
+		w.sync(s)
+		if _, err := s.CatchUp(t.Context(), connID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if err := w.shop.Update(w.ids()[3], func(c *shopifytest.Customer) { c.Note = "x" }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if n, err := s.CatchUp(t.Context(), connID); n != 1 || err != nil {
+			t.Errorf("%d marked, %v", n, err)
+		}
+	})
+}

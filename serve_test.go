@@ -858,7 +858,12 @@ func TestServeWithWebhooks(t *testing.T) {
 		subscribed := len(victim.Subscriptions())
 		victim.DropSubscriptions()
 		took = nil
+		lost := victim.Newest(1)[0].ID
+		if err := victim.Update(lost, func(x *shopifytest.Customer) { x.Note = "lost" }); err != nil {
+			t.Fatal(err)
+		}
 		waitFor(t, time.Hour+time.Minute, "the subscriptions are back", func() bool { return len(victim.Subscriptions()) == subscribed })
+		waitFor(t, 16*time.Minute, "what was lost meanwhile is caught up with", func() bool { return fl.note(ids[0], lost) == "lost" })
 		for _, stop := range stops {
 			stop()
 		}

@@ -337,3 +337,38 @@ func TestSyncCancelledOnPurpose(t *testing.T) {
 		}
 	})
 }
+
+// What a bulk file was refused is remembered across a restart: the rest of the
+// file clears nothing either.
+func TestResumeMasked(t *testing.T) {
+	inWorld(t, 2000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = 100_000, time.Second })
+		w.sync(w.syncer())
+		before := w.contacts()
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.DeniedFields = []string{"email", "phone", "firstName"} })
+		for c := range w.shop.All() { // so that each is written
+			if err := w.shop.Update(c.ID, func(c *shopifytest.Customer) { c.Note = "x" }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		opts := []shopifysync.Option{shopifysync.WithBulkThreshold(500), shopifysync.WithBatchSize(50), shopifysync.WithWriters(1)}
+		slow := w.syncerOn(&slowStore{ContactStore: w.store, delay: time.Second}, opts...)
+		r, err := slow.Sync(t.Context(), shopifysync.SyncParams{Connection: connID, Budget: 15 * time.Second})
+		if err != nil || r.Complete {
+			t.Fatalf("error %v, report %+v", err, r)
+		}
+		if again := w.sync(w.syncer(opts...)); !again.Resumed {
+			t.Fatalf("%+v", again)
+		}
+		cleared := 0
+		for id, c := range w.contacts() {
+			if old := before[id]; c.Email != old.Email || c.Phone != old.Phone || c.Name != old.Name {
+				cleared++
+			}
+		}
+		if cleared > 0 {
+			t.Errorf("%d contacts lost a refused field", cleared)
+		}
+	})
+}

@@ -524,26 +524,51 @@ func TestSyncMassRemoval(t *testing.T) {
 	})
 }
 
-// Fifty may always go: a small store is not a suspicion.
-func TestSyncFewRemovals(t *testing.T) { testRemovals(t, 60, 40) }
+// Without a limit of the caller's own, fifty may always go, for a small store is
+// no suspicion, and a fifth where that is more.
+func TestSyncRemovalLimits(t *testing.T) {
+	for _, test := range []struct {
+		customers, deleted int
+		refused            bool
+	}{{60, 50, false}, {60, 51, true}, {400, 80, false}, {400, 81, true}} {
+		t.Run(fmt.Sprintf("%d of %d", test.deleted, test.customers), func(t *testing.T) {
+			inWorld(t, 0, func(t *testing.T, w *world) {
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
+				w.shop.Generate(test.customers, 7)
+				s := w.syncer()
+				w.sync(s)
+				for _, id := range w.ids()[:test.deleted] {
+					if err := w.shop.Delete(id); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(2 * time.Second)
+				r, err := s.Sync(t.Context(), shopifysync.SyncParams{Connection: connID})
+				if test.refused {
+					if !errors.Is(err, shopifysync.ErrMassRemoval) || len(w.contacts()) != test.customers {
+						t.Errorf("error %v, %d contacts", err, len(w.contacts()))
+					}
+					return
+				}
+				if err != nil || r.RemovedTotal() != int64(test.deleted) {
+					t.Errorf("error %v, report %+v", err, r)
+				}
+				w.mirrors()
+			})
+		})
+	}
+}
 
-// The default limit of removals is a fifth, where that is more than fifty.
-func TestSyncRemovesAFifth(t *testing.T) { testRemovals(t, 400, 75) }
-
-// testRemovals deletes some customers of a store; a sync removes as many.
-func testRemovals(t *testing.T, customers, deleted int) {
-	inWorld(t, customers, func(t *testing.T, w *world) {
-		s := w.syncer()
-		w.sync(s)
-		for _, id := range w.ids()[:deleted] {
-			if err := w.shop.Delete(id); err != nil {
-				t.Fatal(err)
-			}
+// A bulk operation that always fails is tried three times; then the pages bring
+// the rest.
+func TestSyncBulkAttempts(t *testing.T) {
+	inWorld(t, 6000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = shopifytest.Unlimited, 20*time.Second })
+		w.shop.Inject(shopifytest.Fault{Operation: shopifytest.OpBulkRun, Times: shopifytest.Always, Bulk: &shopifytest.BulkFailure{Status: "FAILED"}})
+		r := w.sync(w.syncer(shopifysync.WithBulkThreshold(500)))
+		if n := w.server.Count("RunBulkQuery"); n != 3 || r.Seen != 6000 {
+			t.Errorf("%d operations, report %+v", n, r)
 		}
-		if r := w.sync(s); r.RemovedTotal() != int64(deleted) {
-			t.Errorf("%+v", r)
-		}
-		w.mirrors()
 	})
 }
 

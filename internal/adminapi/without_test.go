@@ -97,6 +97,11 @@ func TestWithoutOperations(t *testing.T) {
 			t.Errorf("without none (-want +got):\n%s", diff)
 		}
 	}
+	// A bulk query has no arguments: sorted by time of change it would miss who
+	// changes while it runs.
+	if !strings.Contains(BulkCustomers_Operation, "\n\tcustomers {\n") {
+		t.Errorf("the bulk query filters or sorts:\n%s", BulkCustomers_Operation)
+	}
 	if got := Without(Shop_Operation, "id", "name"); got != Shop_Operation {
 		t.Errorf("an operation without the fragment was changed:\n%s", got)
 	}
