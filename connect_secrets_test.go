@@ -190,3 +190,90 @@ func TestConnectStopsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Nor out of webhooks, drains, catch-ups, look-ups, exports' errors and
+// erasures, with marks that are worked off at once or later.
+func TestRealTimeTellsNoSecrets(t *testing.T) {
+	scenes := map[string]func(w *world, b *boundary){
+		"success": func(*world, *boundary) {},
+		"pages that quote": func(w *world, _ *boundary) {
+			w.shop.Inject(shopifytest.Fault{Times: shopifytest.Always, Status: 500, Body: "<html>" + quote})
+		},
+		"refusals that quote": func(w *world, _ *boundary) {
+			w.shop.Inject(shopifytest.Fault{Times: shopifytest.Always, Status: 403, Body: quote})
+		},
+		"errors that quote": func(w *world, _ *boundary) {
+			w.shop.Inject(shopifytest.Fault{Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{Message: quote, Extensions: map[string]any{"code": "ACCESS_DENIED"}}}})
+		},
+	}
+	for _, kind := range []string{
+		"Connection", "ConnectionState", "SaveConnectionState", "AcquireLease", "ReleaseLease", "PutMarks", "Marks", "ClearMarks", "PostponeMarks",
+		"Contacts", "UpsertContacts", "RemoveContacts", "SaveRun", "Runs", "request",
+	} {
+		scenes["the host quotes: "+kind] = func(_ *world, b *boundary) {
+			b.hook(func(_ int, step string) error {
+				if step == kind {
+					return driverError{quote}
+				}
+				return nil
+			})
+		}
+	}
+	for name, scene := range scenes {
+		for _, inline := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, at once %t", name, inline), func(t *testing.T) {
+				inWorld(t, 3, func(t *testing.T, w *world) {
+					heard := new(listener)
+					privacy := shopifysync.PrivacyHandler{
+						Erase:       func(context.Context, shopifysync.Erasure) error { return driverError{quote} },
+						DataRequest: func(context.Context, shopifysync.DataRequest) error { return driverError{quote} },
+					}
+					opts := []shopifysync.Option{shopifysync.WithHooks(heard.hooks()), w.logged()}
+					if name != "success" {
+						opts = append(opts, shopifysync.WithPrivacyHandler(privacy))
+					}
+					if inline {
+						opts = append(opts, shopifysync.WithStateStore(w.store))
+					}
+					s, b := w.boundary(opts...)
+					w.conn.Credentials.ClientSecret = shopifysync.NewSecret(clientSecret)
+					w.shop.Configure(func(c *shopifytest.StoreConfig) { c.ClientSecret = clientSecret })
+					person := w.shop.Create(canaryCustomer).ID
+					w.connect(s)
+					w.sync(s)
+					time.Sleep(time.Minute)
+					if err := w.shop.Update(person, func(c *shopifytest.Customer) { c.Note = "another canary note" }); err != nil {
+						t.Fatal(err)
+					}
+					scene(w, b)
+					handler := mount(s)
+					for _, topic := range []string{"customers/update", "customers/delete", "customers/data_request", "customers/redact"} {
+						heard.hear(answer(handler, w.delivery(topic, person)))
+					}
+					heard.hear(answer(handler, w.delivery("app/uninstalled")))
+					time.Sleep(2 * time.Second)
+					drained, err := s.Drain(t.Context(), connID)
+					heard.hear(drained, err)
+					_, err = s.CatchUp(t.Context(), connID)
+					heard.hear(err)
+					for _, number := range []string{fmt.Sprint(person), "404404"} {
+						_, err = s.Member(t.Context(), shopifysync.MemberParams{Connection: connID, Number: number})
+						heard.hear(err)
+					}
+					who := shopifysync.PersonParams{Connection: connID, Email: "canary.mail@example.com"}
+					_, err = s.Export(t.Context(), who)
+					heard.hear(err)
+					receipt, err := s.Erase(t.Context(), who)
+					heard.hear(receipt, err, w.log.String())
+					b.hook(nil)
+					marks, err := w.store.Marks(t.Context(), shopifysync.MarksParams{Connection: connID, Limit: 100})
+					heard.hear(marks, err, w.connState())
+					heard.check(t)
+					if len(heard.text.String()) < 1000 {
+						t.Error("nothing was heard: the test does not test it")
+					}
+				})
+			})
+		}
+	}
+}

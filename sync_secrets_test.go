@@ -72,9 +72,12 @@ func (l *listener) check(t *testing.T) {
 
 func (l *listener) hooks() shopifysync.Hooks {
 	return shopifysync.Hooks{
-		SyncStart: func(ctx context.Context, info shopifysync.SyncStartInfo) context.Context { l.hear(info); return ctx },
-		SyncEnd:   func(_ context.Context, info shopifysync.SyncEndInfo) { l.hear(info, info.Err) },
-		APICall:   func(_ context.Context, info shopifysync.APICallInfo) { l.hear(info, info.Err) },
+		SyncStart:  func(ctx context.Context, info shopifysync.SyncStartInfo) context.Context { l.hear(info); return ctx },
+		SyncEnd:    func(_ context.Context, info shopifysync.SyncEndInfo) { l.hear(info, info.Err) },
+		APICall:    func(_ context.Context, info shopifysync.APICallInfo) { l.hear(info, info.Err) },
+		WebhookEnd: func(_ context.Context, info shopifysync.WebhookEndInfo) { l.hear(info, info.Err) },
+		DrainEnd:   func(_ context.Context, info shopifysync.DrainEndInfo) { l.hear(info, info.Err) },
+		CatchUpEnd: func(_ context.Context, info shopifysync.CatchUpEndInfo) { l.hear(info, info.Err) },
 	}
 }
 
