@@ -148,7 +148,8 @@ type checkpoint struct {
 	Low       CustomerID `json:"low"`
 	Masked    FieldSet   `json:"masked"` // refused on pages, so in the bulk file too
 	Total     int64      `json:"total"`
-	// Began is when Shopify was first asked in the run, by its own clock.
+	// Began is when Shopify was first asked in the run, by its own clock, or when
+	// the bulk operation that was read was begun, if that is earlier.
 	Began time.Time `json:"began"`
 }
 

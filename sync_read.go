@@ -431,6 +431,9 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		return fmt.Errorf("%w: it has %d of %d bytes", errBulkUnusable, file.Proof().Bytes, op.fileSize)
 	}
 	r.at.Total = max(r.at.Total, roots) // so many there were at one time of the run
+	if op.createdAt.Before(r.at.Began) {
+		r.at.Began = op.createdAt // an earlier process began it, and the run is no newer than its rows
+	}
 	return nil
 }
 

@@ -337,3 +337,37 @@ func TestSyncCancelledOnPurpose(t *testing.T) {
 		}
 	})
 }
+
+// A run that goes on with an operation which is still running is in step as of
+// when that was begun, not as of its own beginning: the file shows no later
+// change, and catch-ups must bring it.
+func TestResumeOfARunningOperation(t *testing.T) {
+	inWorld(t, 6000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = 1, 5*time.Second })
+		opts := []shopifysync.Option{shopifysync.WithBulkThreshold(500)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := w.syncer(opts...).Sync(ctx, shopifysync.SyncParams{Connection: connID}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error %v", err)
+		}
+		begun := time.Now()
+		time.Sleep(10 * time.Minute)
+		oldest := w.ids()[0] // the pages would come to it last
+		if err := w.shop.Update(oldest, func(c *shopifytest.Customer) { c.Note = "edited meanwhile" }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(89 * time.Minute)
+		s := w.syncer(opts...)
+		if r := w.sync(s); !r.Resumed || r.Source != "pages+bulk" {
+			t.Fatalf("the test does not test it: %+v", r)
+		}
+		if st := w.connState(); st.InStepAsOf.IsZero() || st.InStepAsOf.After(begun) || st.CaughtUpTo.After(begun) {
+			t.Errorf("in step as of %v, caught up to %v; its rows are of %v or earlier", st.InStepAsOf, st.CaughtUpTo, begun)
+		}
+		if n, err := s.CatchUp(t.Context(), connID); n != 1 || err != nil {
+			t.Errorf("%d marked, %v", n, err)
+		}
+		w.drain(s)
+		w.mirrors()
+	})
+}
