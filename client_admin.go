@@ -28,7 +28,7 @@ type admin struct {
 	s        *Syncer
 	conn     Connection
 	client   *shopify.Client
-	token    func(ctx context.Context, rejected string) (string, error)
+	token    tokenFunc
 	priority throttle.Priority
 	without  FieldSet
 	shopID   string        // the store's identity; empty until it is known
@@ -42,13 +42,11 @@ type admin struct {
 
 // admin opens the Admin API of a connection.
 func (s *Syncer) admin(conn Connection, priority throttle.Priority) (*admin, error) {
-	return s.adminWith(conn, priority, func(ctx context.Context, rejected string) (string, error) {
-		return s.token(ctx, conn, rejected)
-	})
+	return s.adminWith(conn, priority, s.tokensFor(conn))
 }
 
 // adminWith is admin with another source of tokens.
-func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token func(ctx context.Context, rejected string) (string, error)) (*admin, error) {
+func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token tokenFunc) (*admin, error) {
 	sh := s.sharedOf(conn.ID)
 	a := &admin{s: s, conn: conn, token: token, priority: priority, without: s.without}
 	cfg := shopify.Config{
