@@ -55,7 +55,12 @@ type SyncParams struct {
 }
 
 // Sync reads the whole store into the contact store: a full run. It resumes a
-// run that was cut off within the last 24 hours while it read a bulk file.
+// run that was cut off within the last 24 hours while it read a bulk file, if it
+// asks for the same fields and version, and makes contacts by the same settings
+// ([Connection].WhatsApp, [WithNameOrder], [WithAddressPhone]). Functions cannot
+// be compared: after a deploy with another mapper, phone normalizer or test for
+// WhatsApp numbers, contacts that the run had stored before are as the former one
+// made them until the next Sync.
 //
 // The report is never nil once the run has begun, also beside an error. Errors
 // match [ErrNotConnected], [ErrSyncInProgress], [ErrUnauthorized],
@@ -139,7 +144,7 @@ type run struct {
 
 // A checkpoint is what another process needs to go on.
 type checkpoint struct {
-	Query     string     `json:"query"` // hash of the bulk query's text
+	Identity  string     `json:"identity"` // see run.identity
 	Requested string     `json:"requested"`
 	Served    string     `json:"served"`
 	Bulk      string     `json:"bulk,omitempty"` // id of the bulk operation
@@ -181,14 +186,14 @@ func (r *Run) cutOff() bool {
 
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
-	r.at.Query = hash(r.admin.bulkQueries())
+	r.at.Identity = r.identity()
 	r.at.Requested = r.conn.apiVersion()
 	now := r.s.now().UTC().Truncate(time.Millisecond)
 	if len(last) > 0 {
 		old := last[0]
 		var at checkpoint
 		if old.cutOff() && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
-			at.Query == r.at.Query && at.Requested == r.at.Requested && at.Bulk != "" {
+			at.Identity == r.at.Identity && at.Requested == r.at.Requested && at.Bulk != "" {
 			r.record, r.at = old, at
 			r.record.State, r.record.Error = RunRunning, ""
 			r.record.Checkpoint = nil // save makes a new one
@@ -198,6 +203,14 @@ func (r *run) start(last []Run) {
 	}
 	r.record = Run{ID: newID(), Connection: r.conn.ID, State: RunRunning, StartedAt: now}
 	r.record.Report = r.emptyReport()
+}
+
+// identity tells runs apart that cannot go on with each other's rows: by what
+// they ask for and what contacts are made by, functions aside.
+func (r *run) identity() string {
+	whatsApp, _ := json.Marshal(r.conn.WhatsApp) // never fails
+	m := r.s.mapping
+	return hash(fmt.Sprintf("%s %s %d %t", r.admin.bulkQueries(), whatsApp, m.NameOrder, m.AddressPhone))
 }
 
 func (r *run) emptyReport() Report {

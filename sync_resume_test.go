@@ -112,23 +112,29 @@ func (s *slowStore) UpsertContacts(ctx context.Context, p shopifysync.UpsertCont
 	}
 }
 
-// Too old a checkpoint, or one of another query, is not gone on with.
+// Too old a checkpoint, or one of other settings, is not gone on with.
 func TestResumeOnlyTheSameRun(t *testing.T) {
 	tests := map[string]struct {
-		wait    time.Duration
-		opts    []shopifysync.Option
-		version string
-		want    bool
+		wait time.Duration
+		opts []shopifysync.Option
+		edit func(*shopifysync.Connection)
+		want bool
 	}{
-		"the same":        {want: true},
-		"a day later":     {wait: 25 * time.Hour},
-		"other fields":    {opts: []shopifysync.Option{shopifysync.WithoutFields(shopifysync.FieldNote)}},
-		"another version": {version: "2026-04"},
+		"the same":            {want: true},
+		"a day later":         {wait: 25 * time.Hour},
+		"other fields":        {opts: []shopifysync.Option{shopifysync.WithoutFields(shopifysync.FieldNote)}},
+		"another version":     {edit: func(c *shopifysync.Connection) { c.APIVersion = "2026-04" }},
+		"the same WhatsApp":   {edit: func(c *shopifysync.Connection) { c.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-1"} }, want: true},
+		"other WhatsApp":      {edit: func(c *shopifysync.Connection) { c.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-2"} }},
+		"no WhatsApp":         {edit: func(c *shopifysync.Connection) { c.WhatsApp = nil }},
+		"another name order":  {opts: []shopifysync.Option{shopifysync.WithNameOrder(shopifysync.NameFamilyFirst)}},
+		"the address's phone": {opts: []shopifysync.Option{shopifysync.WithAddressPhone()}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, 2000, func(t *testing.T, w *world) {
 				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = 100_000, time.Second })
+				w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-1"}
 				opts := []shopifysync.Option{shopifysync.WithBulkThreshold(500), shopifysync.WithBatchSize(50), shopifysync.WithWriters(1)}
 				slow := &slowStore{ContactStore: w.store, delay: time.Second}
 				r, err := w.syncerOn(slow, opts...).Sync(t.Context(), shopifysync.SyncParams{Connection: connID, Budget: 15 * time.Second})
@@ -136,7 +142,9 @@ func TestResumeOnlyTheSameRun(t *testing.T) {
 					t.Fatalf("error %v, %+v", err, r)
 				}
 				time.Sleep(test.wait)
-				w.conn.APIVersion = test.version
+				if test.edit != nil {
+					test.edit(&w.conn)
+				}
 				again := w.sync(w.syncer(append(opts, test.opts...)...))
 				if again.Resumed != test.want {
 					t.Errorf("resumed: %v, want %v", again.Resumed, test.want)
