@@ -77,7 +77,7 @@ func WithStateStore(s StateStore) Option {
 }
 
 // WithTokenSource takes access tokens from t instead of the connection's
-// [Credentials].
+// [Credentials], of which only the secrets are used, to verify webhooks.
 func WithTokenSource(t TokenSource) Option {
 	return func(o *options) error {
 		if t == nil {
