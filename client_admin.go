@@ -206,6 +206,25 @@ type observedPage struct {
 	more    bool     // Shopify says there is a next page
 }
 
+// personalFields are those without which no contact can be told from another.
+const personalFields = FieldName | FieldEmail | FieldPhone
+
+// personalData tells whether customers that were read are shown with any of them.
+func (a *admin) personalData(records []observed) DataAccess {
+	asked := personalFields &^ a.without
+	access := DataUnknown
+	for _, o := range records {
+		switch {
+		case o.err != nil: // nothing was read
+		case asked == 0 || !o.customer.Masked.Has(asked):
+			return DataReadable
+		default:
+			access = DataRefused
+		}
+	}
+	return access
+}
+
 // page reads one page of all customers, the newest first.
 func (a *admin) page(ctx context.Context, first int, after string) (observedPage, error) {
 	var cursor *string

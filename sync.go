@@ -62,6 +62,11 @@ type SyncParams struct {
 // WhatsApp numbers, contacts that the run had stored before are as the former one
 // made them until the next Sync.
 //
+// While it is not known whether personal data is shown (a store that was empty
+// when it was connected, or no Connect at all), the first customers decide: if
+// neither name, e-mail nor phone is, the run ends with [ErrProtectedData] before
+// anything is written. Once it is known, what is refused stays as it is stored.
+//
 // The report is never nil once the run has begun, also beside an error. Errors
 // match [ErrNotConnected], [ErrSyncInProgress], [ErrUnauthorized],
 // [ErrScopeMissing], [ErrProtectedData], [ErrShopMoved], [ErrShopFrozen],
@@ -97,6 +102,7 @@ func (s *Syncer) sync(ctx context.Context, a *access, p SyncParams) (*Report, er
 		return nil, err
 	}
 	r.admin.shopID = a.state.ShopID
+	r.readable = a.state.Health.PersonalData == DataReadable
 	if p.DryRun {
 		r.start(nil)
 		return r.do(ctx)
@@ -130,7 +136,8 @@ type run struct {
 	at     checkpoint // how far it is
 	saved  time.Time
 
-	pageSize int // customers to ask for at once
+	pageSize int  // customers to ask for at once
+	readable bool // personal data is known to be shown
 
 	seen    idset.Set // every customer counted so far
 	resumed bool      // going on inside a bulk file that another process began
@@ -195,6 +202,7 @@ func (r *run) start(last []Run) {
 		if old.cutOff() && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
 			at.Identity == r.at.Identity && at.Requested == r.at.Requested && at.Bulk != "" {
 			r.record, r.at = old, at
+			r.readable = true // or it would have come to no bulk operation
 			r.record.State, r.record.Error = RunRunning, ""
 			r.record.Checkpoint = nil // save makes a new one
 			r.record.Report.Resumed, r.record.Report.EndedAt = true, time.Time{}
@@ -380,6 +388,9 @@ func (r *run) noteEnd(ctx context.Context, outcome error) {
 		st.TriedAt = now
 		if st.ShopID == "" {
 			st.ShopID = r.admin.shopID
+		}
+		if r.readable && !errors.Is(outcome, ErrProtectedData) {
+			st.Health.PersonalData = DataReadable
 		}
 		if report.Complete {
 			st.RunAt, st.Customers, st.CountedAt = now, report.Seen, now

@@ -104,8 +104,22 @@ func (r *run) page(ctx context.Context, cursor string) (observedPage, error) {
 			return page, r.admin.explainDenied(ctx, err)
 		}
 		r.at.Masked |= page.masked
-		return page, nil
+		return page, r.decide(page.records)
 	}
+}
+
+// decide ends the run if it is not known that personal data is shown, and these
+// customers, the first to be seen, say that it is not: nothing was written yet.
+func (r *run) decide(records []observed) error {
+	if r.readable {
+		return nil
+	}
+	access := r.admin.personalData(records)
+	if access == DataRefused {
+		return ErrProtectedData
+	}
+	r.readable = access == DataReadable
+	return nil
 }
 
 // A listing is one walk through the pages, the newest customer first.
