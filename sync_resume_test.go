@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -343,6 +344,30 @@ func TestSyncCancelledOnPurpose(t *testing.T) {
 		if r := w.sync(w.syncer()); !r.Resumed || r.Seen != 3000 {
 			t.Errorf("%+v", r)
 		}
+	})
+}
+
+// A store that is read by pages is read again after a cancelled run, as the error
+// says, and what was read is kept.
+func TestSyncCancelledBetweenPages(t *testing.T) {
+	inWorld(t, 3000, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		store := &cancellingStore{ContactStore: w.store, cancel: func() { cancel(shopifysync.ErrCancelled) }}
+		store.left.Store(2000)
+		_, err := w.syncerOn(store).Sync(ctx, shopifysync.SyncParams{Connection: connID})
+		if !errors.Is(err, shopifysync.ErrCancelled) || !strings.Contains(err.Error(), "what was read is kept") || !strings.Contains(err.Error(), "a small one is read again") {
+			t.Fatalf("error %v", err)
+		}
+		kept := int64(len(w.contacts()))
+		if kept < 1000 {
+			t.Fatalf("%d contacts were kept", kept)
+		}
+		r := w.sync(w.syncer())
+		if r.Resumed || r.Seen != 3000 || r.Unchanged < kept || r.Created > 3000-kept {
+			t.Errorf("%d kept; %+v", kept, r)
+		}
+		w.mirrors()
 	})
 }
 
