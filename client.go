@@ -99,7 +99,8 @@ func (id *CustomerID) UnmarshalText(b []byte) error {
 }
 
 // Credentials are what the merchant copies from Shopify, and a slot for
-// rotation. Either AccessToken is set, or ClientID and ClientSecret are.
+// rotation. Either AccessToken is set, or ClientID and ClientSecret are; with
+// [WithTokenSource] neither needs to be, and ClientSecret only verifies webhooks.
 type Credentials struct {
 	// AccessToken is the permanent Admin API token of an admin-created app.
 	// Empty for a Dev Dashboard app, which then gets 24-hour tokens by the
@@ -155,13 +156,14 @@ const (
 	WhatsAppNone       WhatsAppPolicy = "none"       // nobody; those linked before are unlinked
 )
 
-// validate checks what can be checked without asking Shopify.
-func (c Connection) validate() error {
+// validate checks what can be checked without asking Shopify. One whose tokens
+// come from a [TokenSource] need have no credentials.
+func (c Connection) validate(source TokenSource) error {
 	if err := c.validateName(); err != nil {
 		return err
 	}
 	switch {
-	case c.Credentials.AccessToken.IsZero() && (c.Credentials.ClientID == "" || c.Credentials.ClientSecret.IsZero()):
+	case source == nil && c.Credentials.AccessToken.IsZero() && (c.Credentials.ClientID == "" || c.Credentials.ClientSecret.IsZero()):
 		return fmt.Errorf("%w: it needs an access token, or a client ID and a client secret", ErrInvalidConnection)
 	case c.APIVersion != "" && !validAPIVersion(c.APIVersion):
 		return fmt.Errorf("%w: API version %q is not of the form 2024-04", ErrInvalidConnection, c.APIVersion)
@@ -250,7 +252,7 @@ type ListConnectionsResult struct{ Connections []Connection }
 // A Token is an Admin API access token.
 type Token struct {
 	Value     Secret
-	ExpiresAt time.Time // zero: it does not expire
+	ExpiresAt time.Time // zero: not known, or never
 }
 
 // TokenParams say whose token is wanted.
@@ -265,6 +267,11 @@ type TokenParams struct {
 // A TokenSource supplies access tokens from elsewhere: a vault, or expiring
 // offline tokens that the host refreshes. See [WithTokenSource]. It must be
 // safe for concurrent use.
+//
+// A Syncer keeps each connection's token. It asks again ten minutes before
+// ExpiresAt (or when a tenth of the token's life is left, if that is less);
+// without an ExpiresAt within an hour; when Shopify has refused the token; and in
+// [Syncer.Connect]. However many calls want a token at the same time, one asks.
 type TokenSource interface {
 	Token(ctx context.Context, p TokenParams) (Token, error)
 }

@@ -281,6 +281,9 @@ func (st *ConnectionState) note(outcome error, now time.Time) bool {
 		pause.ProbeAt = time.Time{}
 	}
 	st.Pause = pause
+	if health == HealthProtectedData {
+		st.Health.PersonalData = DataRefused
+	}
 	st.Health.State, st.Health.Message = health, health.err().Error()
 	return true
 }

@@ -28,7 +28,7 @@ type admin struct {
 	s        *Syncer
 	conn     Connection
 	client   *shopify.Client
-	token    func(ctx context.Context, rejected string) (string, error)
+	token    tokenFunc
 	priority throttle.Priority
 	without  FieldSet
 	shopID   string        // the store's identity; empty until it is known
@@ -42,13 +42,11 @@ type admin struct {
 
 // admin opens the Admin API of a connection.
 func (s *Syncer) admin(conn Connection, priority throttle.Priority) (*admin, error) {
-	return s.adminWith(conn, priority, func(ctx context.Context, rejected string) (string, error) {
-		return s.token(ctx, conn, rejected)
-	})
+	return s.adminWith(conn, priority, s.tokensFor(conn))
 }
 
 // adminWith is admin with another source of tokens.
-func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token func(ctx context.Context, rejected string) (string, error)) (*admin, error) {
+func (s *Syncer) adminWith(conn Connection, priority throttle.Priority, token tokenFunc) (*admin, error) {
 	sh := s.sharedOf(conn.ID)
 	a := &admin{s: s, conn: conn, token: token, priority: priority, without: s.without}
 	cfg := shopify.Config{
@@ -208,6 +206,25 @@ type observedPage struct {
 	more    bool     // Shopify says there is a next page
 }
 
+// personalFields are those without which no contact can be told from another.
+const personalFields = FieldName | FieldEmail | FieldPhone
+
+// personalData tells whether customers that were read are shown with any of them.
+func (a *admin) personalData(records []observed) DataAccess {
+	asked := personalFields &^ a.without
+	access := DataUnknown
+	for _, o := range records {
+		switch {
+		case o.err != nil: // nothing was read
+		case asked == 0 || !o.customer.Masked.Has(asked):
+			return DataReadable
+		default:
+			access = DataRefused
+		}
+	}
+	return access
+}
+
 // page reads one page of all customers, the newest first.
 func (a *admin) page(ctx context.Context, first int, after string) (observedPage, error) {
 	var cursor *string
@@ -249,7 +266,7 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 			records = make([]observed, len(data.Customers.Nodes))
 		}
 		for i, node := range data.Customers.Nodes {
-			records[i], _ = a.observeRaw(node, a.without|masks[i], lacking, meta.ObservedAt)
+			records[i], _ = a.observeRaw(node, a.without|masks.of(i), lacking, meta.ObservedAt)
 		}
 		return a.finishPage(records, masks, data.Customers.PageInfo, meta)
 	}
@@ -261,7 +278,7 @@ func (a *admin) page(ctx context.Context, first int, after string) (observedPage
 		records = make([]observed, len(nodes))
 	}
 	for i := range nodes {
-		records[i] = observe(&nodes[i], a.without|masks[i], lacking, meta.ObservedAt)
+		records[i] = observe(&nodes[i], a.without|masks.of(i), lacking, meta.ObservedAt)
 	}
 	return a.finishPage(records, masks, info, meta)
 }
@@ -279,7 +296,7 @@ func withoutConsent(nodes []adminapi.CustomerFields) []v2026_07.Customer {
 }
 
 // finishPage makes a page of its records, which are nil if there was no list.
-func (a *admin) finishPage(records []observed, masks map[int]FieldSet, info adminapi.PageInfo, meta shopify.Meta) (observedPage, error) {
+func (a *admin) finishPage(records []observed, masks recordMasks, info adminapi.PageInfo, meta shopify.Meta) (observedPage, error) {
 	switch {
 	case len(meta.SearchWarnings) > 0:
 		return observedPage{}, fmt.Errorf("%w: Shopify did not understand the list's filter", ErrIncomplete)
@@ -296,11 +313,16 @@ func (a *admin) finishPage(records []observed, masks map[int]FieldSet, info admi
 	return p, nil
 }
 
-// refusesList reports whether more than fields of single customers was
-// refused: the list itself, or what tells whether it goes on.
+// refusesList reports whether more than fields of customers was refused: the
+// list itself, or what tells whether it goes on.
 func refusesList(errs []shopify.FieldError) bool {
 	return slices.ContainsFunc(errs, func(e shopify.FieldError) bool {
-		return len(e.Path) < 3 || e.Path[0] != "customers" || e.Path[1] != "nodes"
+		if len(e.Path) < 3 || e.Path[0] != "customers" || e.Path[1] != "nodes" {
+			return true
+		}
+		_, ofOne := e.Path[2].(int)
+		_, ofAll := fieldsOfPath(e.Path[2:])
+		return !ofOne && !ofAll
 	})
 }
 
@@ -401,7 +423,7 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 				}
 				continue
 			}
-			o, _ := a.observeRaw(node, a.without|masks[i], lacking, meta.ObservedAt)
+			o, _ := a.observeRaw(node, a.without|masks.of(i), lacking, meta.ObservedAt)
 			if o.customer.ID != 0 && o.customer.ID != ids[i] {
 				return nil, nil, time.Time{}, otherIDs(meta)
 			}
@@ -424,7 +446,7 @@ func (a *admin) byID(ctx context.Context, ids []CustomerID) (found []observed, g
 		case node.Id != ids[i].GID():
 			return nil, nil, time.Time{}, otherIDs(meta)
 		default:
-			found = append(found, observe(node, a.without|masks[i], lacking, meta.ObservedAt))
+			found = append(found, observe(node, a.without|masks.of(i), lacking, meta.ObservedAt))
 		}
 	}
 	return found, gone, meta.ObservedAt, nil
@@ -434,12 +456,17 @@ func otherIDs(meta shopify.Meta) error {
 	return &APIError{Op: "CustomersByID", RequestID: meta.RequestID, Err: errors.New("the answer is not for the ids that were asked: try again")}
 }
 
-// coversNode reports whether an error stands at the i-th node or below it: a
-// field that is refused but may not be null makes its whole parent null
+// coversNode reports whether an error stands at the i-th node or below it, or
+// does not say at which: a field that is refused but may not be null makes its
+// whole parent null
 // (https://spec.graphql.org/October2021/#sec-Handling-Field-Errors).
 func coversNode(errs []shopify.FieldError, i int) bool {
 	return slices.ContainsFunc(errs, func(e shopify.FieldError) bool {
-		return len(e.Path) >= 2 && e.Path[0] == "nodes" && e.Path[1] == i
+		if len(e.Path) < 2 || e.Path[0] != "nodes" {
+			return false
+		}
+		index, ok := e.Path[1].(int)
+		return !ok || index == i
 	})
 }
 
@@ -482,13 +509,21 @@ func undecoded(err error) []byte {
 	return nil
 }
 
-// pathMasks tells which fields of which record were refused: errors whose path
-// is prefix, index, field.
-func pathMasks(errs []shopify.FieldError, prefix ...string) map[int]FieldSet {
-	var masks map[int]FieldSet
+// recordMasks tell which fields of which record were refused.
+type recordMasks map[int]FieldSet
+
+// everyRecord stands for a refusal that names a field and no record.
+const everyRecord = -1
+
+func (m recordMasks) of(i int) FieldSet { return m[i] | m[everyRecord] }
+
+// pathMasks reads the masks of errors whose path is prefix, index, field; an
+// index may be lacking.
+func pathMasks(errs []shopify.FieldError, prefix ...string) recordMasks {
+	var masks recordMasks
 next:
 	for _, e := range errs {
-		if len(e.Path) < len(prefix)+2 {
+		if len(e.Path) <= len(prefix) {
 			continue
 		}
 		for i, name := range prefix {
@@ -498,11 +533,11 @@ next:
 		}
 		index, ok := e.Path[len(prefix)].(int)
 		if !ok {
-			continue
+			index = everyRecord
 		}
-		if field, ok := fieldsOfPath(e.Path[len(prefix)+1:]); ok {
+		if field, ok := fieldsOfPath(e.Path[len(prefix):]); ok {
 			if masks == nil {
-				masks = make(map[int]FieldSet)
+				masks = make(recordMasks)
 			}
 			masks[index] |= field
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/shopifytest"
 )
@@ -31,6 +33,9 @@ func TestSyncPageWithoutList(t *testing.T) {
 			m["data"].(map[string]any)["customers"].(map[string]any)["nodes"] = []any{}
 			m["errors"] = []any{graphQLError("ACCESS_DENIED", "customers", "nodes")}
 		},
+		"ids refused": func(m map[string]any) {
+			m["errors"] = []any{graphQLError("ACCESS_DENIED", "customers", "nodes", "id")}
+		},
 		"page info refused": func(m map[string]any) {
 			m["data"].(map[string]any)["customers"].(map[string]any)["pageInfo"] = nil
 			m["errors"] = []any{graphQLError("ACCESS_DENIED", "customers", "pageInfo")}
@@ -51,6 +56,64 @@ func TestSyncPageWithoutList(t *testing.T) {
 				w.shop.ClearFaults()
 				w.sync(w.syncer())
 				w.mirrors()
+			})
+		})
+	}
+}
+
+// A refusal that names a field and no record is about every record: nothing that
+// is stored is cleared, by a page or by a lookup.
+func TestRefusalOfNoRecord(t *testing.T) {
+	emails := func(w *world) map[shopifysync.CustomerID]string {
+		out := make(map[shopifysync.CustomerID]string)
+		for id, c := range w.contacts() {
+			out[id] = c.Email
+		}
+		return out
+	}
+	refuse := func(nodes []any, m map[string]any, path ...any) {
+		for _, node := range nodes {
+			node.(map[string]any)["email"] = nil
+		}
+		m["errors"] = []any{graphQLError("ACCESS_DENIED", path...)}
+	}
+	tests := map[string]struct {
+		operation string
+		edit      func(m map[string]any)
+		ask       func(w *world, s *shopifysync.Syncer) *shopifysync.Report
+	}{
+		"a page": {"CustomersPage", func(m map[string]any) {
+			refuse(m["data"].(map[string]any)["customers"].(map[string]any)["nodes"].([]any), m, "customers", "nodes", "email")
+		}, func(w *world, s *shopifysync.Syncer) *shopifysync.Report { return w.sync(s) }},
+		"a page with a record that cannot be read": {"CustomersPage", func(m map[string]any) {
+			nodes := m["data"].(map[string]any)["customers"].(map[string]any)["nodes"].([]any)
+			refuse(nodes, m, "customers", "nodes", "email")
+			nodes[0].(map[string]any)["tags"] = 7
+		}, func(w *world, s *shopifysync.Syncer) *shopifysync.Report { return w.sync(s) }},
+		"a lookup": {"CustomersByID", func(m map[string]any) {
+			refuse(m["data"].(map[string]any)["nodes"].([]any), m, "nodes", "email")
+		}, func(w *world, s *shopifysync.Syncer) *shopifysync.Report {
+			for _, id := range w.ids() {
+				w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(id)})
+			}
+			return w.drain(s)
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 20, func(t *testing.T, w *world) {
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.NoRedacted = true })
+				s := w.syncer()
+				w.sync(s)
+				before := emails(w)
+				time.Sleep(time.Minute)
+				w.shop.Inject(shopifytest.Fault{Operation: test.operation, Times: shopifytest.Always, Edit: test.edit})
+				if r := test.ask(w, s); r.Masked != shopifysync.FieldEmail || r.Updated != 0 {
+					t.Errorf("%+v", r)
+				}
+				if diff := cmp.Diff(before, emails(w)); diff != "" {
+					t.Errorf("(-before +after):\n%s", diff)
+				}
 			})
 		})
 	}
@@ -130,6 +193,10 @@ func TestSweepOddLookups(t *testing.T) {
 		"null because of the node": {func(m map[string]any) {
 			nodes(m)[0] = nil
 			m["errors"] = []any{graphQLError("ACCESS_DENIED", "nodes", 0)}
+		}, false},
+		"null because of a field of all": {func(m map[string]any) {
+			nodes(m)[0] = nil
+			m["errors"] = []any{graphQLError("ACCESS_DENIED", "nodes", "numberOfOrders")}
 		}, false},
 		"null because of all nodes": {func(m map[string]any) {
 			nodes(m)[0] = nil

@@ -48,8 +48,11 @@ var (
 	ErrSyncInProgress = errors.New("a sync of this connection is already running: wait for it, or for its lease to expire")
 	// ErrCancelled, as the cause of a run's context ([context.WithCancelCause]),
 	// says that somebody does not want the run to go on: [Syncer.Serve] then
-	// leaves it alone until its regular time, and the next Sync resumes it.
-	ErrCancelled = errors.New("the sync was cancelled: sync again to go on where it stopped")
+	// leaves the store's next full run to its regular time, at least a day
+	// ([WithFullEvery]) later. [Hooks].SyncStart gives a host the contexts of runs
+	// that it did not begin itself. What was read is kept; the next Sync
+	// goes on inside a bulk file, for at most 24 hours, and else reads from the start.
+	ErrCancelled = errors.New("the sync was cancelled, and what was read is kept: sync again when it suits; a large store goes on where it stopped, a small one is read again")
 	// ErrIncomplete: the run could not prove that it saw every customer. Rows
 	// written stay, for they are true; nothing was removed.
 	ErrIncomplete = errors.New("the run did not see every customer, so nothing was removed: sync again")

@@ -218,7 +218,7 @@ func TestCustomerID(t *testing.T) {
 
 func TestConnectionIsChecked(t *testing.T) {
 	good := Connection{ID: "t", Shop: "demo.myshopify.com", Credentials: Credentials{AccessToken: NewSecret("x")}}
-	if err := good.validate(); err != nil {
+	if err := good.validate(nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Connection){
@@ -235,13 +235,13 @@ func TestConnectionIsChecked(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		if err := c.validate(); !errors.Is(err, ErrInvalidConnection) {
+		if err := c.validate(nil); !errors.Is(err, ErrInvalidConnection) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, v := range []string{"2024-04", "2026-10", "unstable", ""} {
 		c := good
-		if c.APIVersion = v; c.validate() != nil {
+		if c.APIVersion = v; c.validate(nil) != nil {
 			t.Errorf("version %q is refused", v)
 		}
 	}

@@ -37,7 +37,7 @@ import (
 // Shopify's shop.id, never becomes another store's: give that one an ID of its
 // own. A store that was renamed is still the same one.
 func (s *Syncer) Connect(ctx context.Context, c Connection) (*Health, error) {
-	if err := c.validate(); err != nil {
+	if err := c.validate(s.tokens); err != nil {
 		return nil, wrapped(err)
 	}
 	ctx, leave, err := s.sharedOf(c.ID).gate.enter(ctx)

@@ -188,22 +188,18 @@ func (a *admin) askCustomer(ctx context.Context, h *Health) error {
 	if errors.Is(err, ErrScopeMissing) { // which the app has
 		err = fmt.Errorf("%w (%w)", ErrProtectedData, err)
 	}
-	personal := (FieldName | FieldEmail | FieldPhone) &^ a.without
 	switch {
 	case errors.Is(err, ErrProtectedData):
 		h.PersonalData = DataRefused
 		return err
 	case err != nil:
 		return err
-	case len(page.records) == 0:
-		h.PersonalData = DataUnknown // the first page of a run decides
-		return nil
-	case personal != 0 && page.masked.Has(personal):
-		h.PersonalData = DataRefused
-		return ErrProtectedData
 	}
-	h.PersonalData = DataReadable
-	if page.masked != 0 {
+	h.PersonalData = a.personalData(page.records) // if it is not known, the first page of a run decides
+	switch {
+	case h.PersonalData == DataRefused:
+		return ErrProtectedData
+	case page.masked != 0:
 		h.warn("Shopify does not show the app all fields of customers: %v", page.masked)
 	}
 	return nil

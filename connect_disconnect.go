@@ -238,7 +238,7 @@ func (d *disconnect) closeRuns(ctx context.Context) (operation string, err error
 // farewell removes the subscriptions and cancels the bulk operation, as far as
 // Shopify lets it.
 func (d *disconnect) farewell(ctx context.Context, operation string) {
-	if !d.known || d.conn.validate() != nil {
+	if !d.known || d.conn.validate(d.s.tokens) != nil {
 		return // no credentials, or none any more
 	}
 	asked, cancel := context.WithTimeout(ctx, farewellTimeout)

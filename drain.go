@@ -355,9 +355,7 @@ func (w *writer) fetchMarked(ctx context.Context, adm *admin, marks []Mark) (fat
 		delete(late, m.CustomerID)
 	}
 	for _, m := range t.settled {
-		if !m.saysGone() || m.Attempts >= soonRetries {
-			settle(m)
-		}
+		settle(m)
 	}
 	confirmed := slices.DeleteFunc(gone, func(id CustomerID) bool {
 		m := w.marks[id]

@@ -200,6 +200,44 @@ func TestDrainGone(t *testing.T) {
 	}
 }
 
+// A run that still sees a customer whom Shopify itself called gone leaves the
+// mark to drains, which look again.
+func TestSyncKeepsMarksOfTheGone(t *testing.T) {
+	tests := map[string]struct {
+		mark shopifysync.Mark
+		want shopifysync.RemovalReason
+	}{
+		"deleted": {shopifysync.Mark{Reason: "customers/delete"}, shopifysync.RemovedDeleted},
+		"merged":  {shopifysync.Mark{Reason: "customers/merge", MergedInto: 1}, shopifysync.RemovedMerged},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 5, func(t *testing.T, w *world) {
+				s := w.syncer()
+				w.sync(s)
+				gone := w.ids()[0]
+				test.mark.CustomerID = shopifysync.CustomerID(gone)
+				w.mark(test.mark, shopifysync.Mark{CustomerID: shopifysync.CustomerID(w.ids()[1])})
+				time.Sleep(time.Minute)
+				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 5 * time.Second }) // so that the page is new enough
+				w.sync(s)
+				if open := w.openMarks(); len(open) != 1 || open[0].CustomerID != test.mark.CustomerID {
+					t.Fatalf("marks after the run: %+v", open)
+				}
+				if err := w.shop.Delete(gone); err != nil { // now the list shows it, too
+					t.Fatal(err)
+				}
+				w.drain(s)
+				got, err := w.store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: connID, IDs: []shopifysync.CustomerID{test.mark.CustomerID}})
+				if err != nil || got.Contacts[0].Removed != test.want {
+					t.Errorf("%+v, %v", got.Contacts, err)
+				}
+				w.mirrors()
+			})
+		})
+	}
+}
+
 // A customer whom Shopify refuses to show is not gone; if it shows none at all,
 // the connection is.
 func TestDrainRefused(t *testing.T) {

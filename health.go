@@ -66,7 +66,7 @@ type DataAccess string
 
 // What is known about personal data.
 const (
-	DataUnknown  DataAccess = ""         // not yet known: the store has no customer to read
+	DataUnknown  DataAccess = ""         // not yet known: there was no customer to read; the first page of a run decides
 	DataReadable DataAccess = "readable" // a customer was read
 	DataRefused  DataAccess = "refused"
 )

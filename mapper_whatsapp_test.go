@@ -93,7 +93,7 @@ func TestWhatsAppSettings(t *testing.T) {
 		{&WhatsAppSettings{}, false}, {&WhatsAppSettings{AccountID: "wa", Policy: "some"}, false},
 	} {
 		c.WhatsApp = tt.settings
-		if err := c.validate(); (err == nil) != tt.ok {
+		if err := c.validate(nil); (err == nil) != tt.ok {
 			t.Errorf("%+v: error %v", tt.settings, err)
 		}
 	}

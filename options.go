@@ -77,7 +77,7 @@ func WithStateStore(s StateStore) Option {
 }
 
 // WithTokenSource takes access tokens from t instead of the connection's
-// [Credentials].
+// [Credentials], of which only the secrets are used, to verify webhooks.
 func WithTokenSource(t TokenSource) Option {
 	return func(o *options) error {
 		if t == nil {
@@ -176,6 +176,11 @@ func WithLogger(l *slog.Logger) Option {
 type Hooks struct {
 	// SyncStart is called when a run begins; the context that it returns is
 	// the run's, and SyncEnd gets it. It must derive from the one given.
+	//
+	// So a host can cancel any run of this process, also those that
+	// [Syncer.Serve] begins: return the context of [context.WithCancelCause],
+	// keep its cancel function under the RunID, call it with [ErrCancelled] when
+	// somebody cancels, and in SyncEnd with nil. [Status].Running tells the RunID.
 	SyncStart func(ctx context.Context, info SyncStartInfo) context.Context
 	// SyncEnd is called when the run has ended.
 	SyncEnd func(ctx context.Context, info SyncEndInfo)

@@ -64,6 +64,16 @@ func TestPlan(t *testing.T) {
 			settled(nil), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily},
 		},
+		"the regular one was cancelled: a day later": {
+			settled(func(st *ConnectionState) { st.RunAt = ago(2 * day) }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"that of a large store, and what would lead to another": {
+			settled(func(st *ConnectionState) {
+				st.Customers, st.RunAt, st.CountedAt = 100_001, ago(10*day), ago(2*day)
+			}), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "count": daily - time.Minute, "run": daily - time.Minute},
+		},
 		"a running one, or one that was cut off": {
 			settled(nil), &Run{State: RunRunning, UpdatedAt: ago(time.Second)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": 29 * time.Second},

@@ -107,7 +107,7 @@ func New(contacts ContactStore, conns Connections, opts ...Option) (*Syncer, err
 func (s *Syncer) connection(ctx context.Context, id ConnectionID) (Connection, error) {
 	c, err := s.lookUpConnection(ctx, id)
 	if err == nil {
-		err = c.validate()
+		err = c.validate(s.tokens)
 	}
 	if err != nil {
 		return Connection{}, err

@@ -40,7 +40,8 @@ type Status struct {
 
 	// InStepAsOf is since when at least everything that happened before it is
 	// known to be in the contacts, by Shopify's clock: when the last complete
-	// run began. Zero: no run was complete yet.
+	// run began, or the earlier bulk operation that it read. Zero: no run was
+	// complete yet.
 	InStepAsOf time.Time `json:"in_step_as_of,omitzero"`
 	// CaughtUpTo is up to when changed profiles and consents were listed, by
 	// Shopify's clock.

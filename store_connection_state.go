@@ -28,8 +28,9 @@ type ConnectionState struct {
 	CaughtUpTo time.Time `json:"caught_up_to,omitzero"`
 	CaughtUpAt time.Time `json:"caught_up_at,omitzero"`
 	// RunAt is when the last complete run ended. InStepAsOf is when Shopify
-	// was first asked in it, by Shopify's clock: since then only what webhooks
-	// and catch-ups brought is known.
+	// was first asked in it, by Shopify's clock, or when the bulk operation that
+	// it read was begun: since then only what webhooks and catch-ups brought is
+	// known.
 	RunAt      time.Time `json:"run_at,omitzero"`
 	InStepAsOf time.Time `json:"in_step_as_of,omitzero"`
 	// TriedAt is when the last run ended, complete or not.

@@ -55,7 +55,17 @@ type SyncParams struct {
 }
 
 // Sync reads the whole store into the contact store: a full run. It resumes a
-// run that was cut off within the last 24 hours while it read a bulk file.
+// run that was cut off within the last 24 hours while it read a bulk file, if it
+// asks for the same fields and version, and makes contacts by the same settings
+// ([Connection].WhatsApp, [WithNameOrder], [WithAddressPhone]). Functions cannot
+// be compared: after a deploy with another mapper, phone normalizer or test for
+// WhatsApp numbers, contacts that the run had stored before are as the former one
+// made them until the next Sync.
+//
+// While it is not known whether personal data is shown (a store that was empty
+// when it was connected, or no Connect at all), the first customers decide: if
+// neither name, e-mail nor phone is, the run ends with [ErrProtectedData] before
+// anything is written. Once it is known, what is refused stays as it is stored.
 //
 // The report is never nil once the run has begun, also beside an error. Errors
 // match [ErrNotConnected], [ErrSyncInProgress], [ErrUnauthorized],
@@ -92,6 +102,7 @@ func (s *Syncer) sync(ctx context.Context, a *access, p SyncParams) (*Report, er
 		return nil, err
 	}
 	r.admin.shopID = a.state.ShopID
+	r.readable = a.state.Health.PersonalData == DataReadable
 	if p.DryRun {
 		r.start(nil)
 		return r.do(ctx)
@@ -125,7 +136,8 @@ type run struct {
 	at     checkpoint // how far it is
 	saved  time.Time
 
-	pageSize int // customers to ask for at once
+	pageSize int  // customers to ask for at once
+	readable bool // personal data is known to be shown
 
 	seen    idset.Set // every customer counted so far
 	resumed bool      // going on inside a bulk file that another process began
@@ -139,7 +151,7 @@ type run struct {
 
 // A checkpoint is what another process needs to go on.
 type checkpoint struct {
-	Query     string     `json:"query"` // hash of the bulk query's text
+	Identity  string     `json:"identity"` // see run.identity
 	Requested string     `json:"requested"`
 	Served    string     `json:"served"`
 	Bulk      string     `json:"bulk,omitempty"` // id of the bulk operation
@@ -148,7 +160,8 @@ type checkpoint struct {
 	Low       CustomerID `json:"low"`
 	Masked    FieldSet   `json:"masked"` // refused on pages, so in the bulk file too
 	Total     int64      `json:"total"`
-	// Began is when Shopify was first asked in the run, by its own clock.
+	// Began is when Shopify was first asked in the run, by its own clock, or when
+	// the bulk operation that was read was begun, if that is earlier.
 	Began time.Time `json:"began"`
 }
 
@@ -180,15 +193,16 @@ func (r *Run) cutOff() bool {
 
 // start makes the run's record, from the last one if that can be resumed.
 func (r *run) start(last []Run) {
-	r.at.Query = hash(r.admin.bulkQueries())
+	r.at.Identity = r.identity()
 	r.at.Requested = r.conn.apiVersion()
 	now := r.s.now().UTC().Truncate(time.Millisecond)
 	if len(last) > 0 {
 		old := last[0]
 		var at checkpoint
 		if old.cutOff() && now.Sub(old.StartedAt) < maxResumeAge && json.Unmarshal(old.Checkpoint, &at) == nil &&
-			at.Query == r.at.Query && at.Requested == r.at.Requested && at.Bulk != "" {
+			at.Identity == r.at.Identity && at.Requested == r.at.Requested && at.Bulk != "" {
 			r.record, r.at = old, at
+			r.readable = true // or it would have come to no bulk operation
 			r.record.State, r.record.Error = RunRunning, ""
 			r.record.Checkpoint = nil // save makes a new one
 			r.record.Report.Resumed, r.record.Report.EndedAt = true, time.Time{}
@@ -197,6 +211,14 @@ func (r *run) start(last []Run) {
 	}
 	r.record = Run{ID: newID(), Connection: r.conn.ID, State: RunRunning, StartedAt: now}
 	r.record.Report = r.emptyReport()
+}
+
+// identity tells runs apart that cannot go on with each other's rows: by what
+// they ask for and what contacts are made by, functions aside.
+func (r *run) identity() string {
+	whatsApp, _ := json.Marshal(r.conn.WhatsApp) // never fails
+	m := r.s.mapping
+	return hash(fmt.Sprintf("%s %s %d %t", r.admin.bulkQueries(), whatsApp, m.NameOrder, m.AddressPhone))
 }
 
 func (r *run) emptyReport() Report {
@@ -366,6 +388,9 @@ func (r *run) noteEnd(ctx context.Context, outcome error) {
 		st.TriedAt = now
 		if st.ShopID == "" {
 			st.ShopID = r.admin.shopID
+		}
+		if r.readable && !errors.Is(outcome, ErrProtectedData) {
+			st.Health.PersonalData = DataReadable
 		}
 		if report.Complete {
 			st.RunAt, st.Customers, st.CountedAt = now, report.Seen, now

@@ -104,8 +104,22 @@ func (r *run) page(ctx context.Context, cursor string) (observedPage, error) {
 			return page, r.admin.explainDenied(ctx, err)
 		}
 		r.at.Masked |= page.masked
-		return page, nil
+		return page, r.decide(page.records)
 	}
+}
+
+// decide ends the run if it is not known that personal data is shown, and these
+// customers, the first to be seen, say that it is not: nothing was written yet.
+func (r *run) decide(records []observed) error {
+	if r.readable {
+		return nil
+	}
+	access := r.admin.personalData(records)
+	if access == DataRefused {
+		return ErrProtectedData
+	}
+	r.readable = access == DataReadable
+	return nil
 }
 
 // A listing is one walk through the pages, the newest customer first.
@@ -431,6 +445,9 @@ func (r *run) readBulk(ctx context.Context, op *bulkOperation) error {
 		return fmt.Errorf("%w: it has %d of %d bytes", errBulkUnusable, file.Proof().Bytes, op.fileSize)
 	}
 	r.at.Total = max(r.at.Total, roots) // so many there were at one time of the run
+	if op.createdAt.Before(r.at.Began) {
+		r.at.Began = op.createdAt // an earlier process began it, and the run is no newer than its rows
+	}
 	return nil
 }
 

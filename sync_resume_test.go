@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,23 +113,29 @@ func (s *slowStore) UpsertContacts(ctx context.Context, p shopifysync.UpsertCont
 	}
 }
 
-// Too old a checkpoint, or one of another query, is not gone on with.
+// Too old a checkpoint, or one of other settings, is not gone on with.
 func TestResumeOnlyTheSameRun(t *testing.T) {
 	tests := map[string]struct {
-		wait    time.Duration
-		opts    []shopifysync.Option
-		version string
-		want    bool
+		wait time.Duration
+		opts []shopifysync.Option
+		edit func(*shopifysync.Connection)
+		want bool
 	}{
-		"the same":        {want: true},
-		"a day later":     {wait: 25 * time.Hour},
-		"other fields":    {opts: []shopifysync.Option{shopifysync.WithoutFields(shopifysync.FieldNote)}},
-		"another version": {version: "2026-04"},
+		"the same":            {want: true},
+		"a day later":         {wait: 25 * time.Hour},
+		"other fields":        {opts: []shopifysync.Option{shopifysync.WithoutFields(shopifysync.FieldNote)}},
+		"another version":     {edit: func(c *shopifysync.Connection) { c.APIVersion = "2026-04" }},
+		"the same WhatsApp":   {edit: func(c *shopifysync.Connection) { c.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-1"} }, want: true},
+		"other WhatsApp":      {edit: func(c *shopifysync.Connection) { c.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-2"} }},
+		"no WhatsApp":         {edit: func(c *shopifysync.Connection) { c.WhatsApp = nil }},
+		"another name order":  {opts: []shopifysync.Option{shopifysync.WithNameOrder(shopifysync.NameFamilyFirst)}},
+		"the address's phone": {opts: []shopifysync.Option{shopifysync.WithAddressPhone()}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, 2000, func(t *testing.T, w *world) {
 				w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = 100_000, time.Second })
+				w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa-1"}
 				opts := []shopifysync.Option{shopifysync.WithBulkThreshold(500), shopifysync.WithBatchSize(50), shopifysync.WithWriters(1)}
 				slow := &slowStore{ContactStore: w.store, delay: time.Second}
 				r, err := w.syncerOn(slow, opts...).Sync(t.Context(), shopifysync.SyncParams{Connection: connID, Budget: 15 * time.Second})
@@ -136,7 +143,9 @@ func TestResumeOnlyTheSameRun(t *testing.T) {
 					t.Fatalf("error %v, %+v", err, r)
 				}
 				time.Sleep(test.wait)
-				w.conn.APIVersion = test.version
+				if test.edit != nil {
+					test.edit(&w.conn)
+				}
 				again := w.sync(w.syncer(append(opts, test.opts...)...))
 				if again.Resumed != test.want {
 					t.Errorf("resumed: %v, want %v", again.Resumed, test.want)
@@ -370,5 +379,63 @@ func TestResumeMasked(t *testing.T) {
 		if cleared > 0 {
 			t.Errorf("%d contacts lost a refused field", cleared)
 		}
+	})
+}
+
+// A store that is read by pages is read again after a cancelled run, as the error
+// says, and what was read is kept.
+func TestSyncCancelledBetweenPages(t *testing.T) {
+	inWorld(t, 3000, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		store := &cancellingStore{ContactStore: w.store, cancel: func() { cancel(shopifysync.ErrCancelled) }}
+		store.left.Store(2000)
+		_, err := w.syncerOn(store).Sync(ctx, shopifysync.SyncParams{Connection: connID})
+		if !errors.Is(err, shopifysync.ErrCancelled) || !strings.Contains(err.Error(), "what was read is kept") || !strings.Contains(err.Error(), "a small one is read again") {
+			t.Fatalf("error %v", err)
+		}
+		kept := int64(len(w.contacts()))
+		if kept < 1000 {
+			t.Fatalf("%d contacts were kept", kept)
+		}
+		r := w.sync(w.syncer())
+		if r.Resumed || r.Seen != 3000 || r.Unchanged < kept || r.Created > 3000-kept {
+			t.Errorf("%d kept; %+v", kept, r)
+		}
+		w.mirrors()
+	})
+}
+
+// A run that goes on with an operation which is still running is in step as of
+// when that was begun, not as of its own beginning: the file shows no later
+// change, and catch-ups must bring it.
+func TestResumeOfARunningOperation(t *testing.T) {
+	inWorld(t, 6000, func(t *testing.T, w *world) {
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.BulkSpeed, c.Latency = 1, 5*time.Second })
+		opts := []shopifysync.Option{shopifysync.WithBulkThreshold(500)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := w.syncer(opts...).Sync(ctx, shopifysync.SyncParams{Connection: connID}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error %v", err)
+		}
+		begun := time.Now()
+		time.Sleep(10 * time.Minute)
+		oldest := w.ids()[0] // the pages would come to it last
+		if err := w.shop.Update(oldest, func(c *shopifytest.Customer) { c.Note = "edited meanwhile" }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(89 * time.Minute)
+		s := w.syncer(opts...)
+		if r := w.sync(s); !r.Resumed || r.Source != "pages+bulk" {
+			t.Fatalf("the test does not test it: %+v", r)
+		}
+		if st := w.connState(); st.InStepAsOf.IsZero() || st.InStepAsOf.After(begun) || st.CaughtUpTo.After(begun) {
+			t.Errorf("in step as of %v, caught up to %v; its rows are of %v or earlier", st.InStepAsOf, st.CaughtUpTo, begun)
+		}
+		if n, err := s.CatchUp(t.Context(), connID); n != 1 || err != nil {
+			t.Errorf("%d marked, %v", n, err)
+		}
+		w.drain(s)
+		w.mirrors()
 	})
 }

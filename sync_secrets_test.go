@@ -156,7 +156,11 @@ func TestSyncTellsNoSecrets(t *testing.T) {
 		"no store":    {world: func(w *world) { w.conn.Shop = "nobody.myshopify.com" }, want: shopifysync.ErrShopNotFound},
 		"no scope":    {world: config(func(c *shopifytest.StoreConfig) { c.Scopes = []string{"read_products"} }), want: shopifysync.ErrScopeMissing},
 		"no data":     {world: config(func(c *shopifytest.StoreConfig) { c.Access = shopifytest.NoCustomerData }), want: shopifysync.ErrProtectedData},
-		"masked":      {world: config(func(c *shopifytest.StoreConfig) { c.Access = shopifytest.NoPersonalData })},
+		"refused":     {world: config(func(c *shopifytest.StoreConfig) { c.Access = shopifytest.NoPersonalData }), want: shopifysync.ErrProtectedData},
+		"masked": {world: func(w *world) {
+			w.sync(w.syncer()) // so it is known that they were shown
+			w.shop.Configure(func(c *shopifytest.StoreConfig) { c.Access = shopifytest.NoPersonalData })
+		}},
 		"no secret": {world: func(w *world) {
 			w.conn.Credentials = shopifysync.Credentials{ClientID: "client-id", ClientSecret: shopifysync.NewSecret("canary-secret")}
 		}, want: shopifysync.ErrUnauthorized},

@@ -147,6 +147,9 @@ func (r *run) missed(found []observed) int {
 // takeFound stores customers that turned up in the sweep's lookups: created
 // since the list was read, as a rule.
 func (r *run) takeFound(found []observed) error {
+	if err := r.decide(found); err != nil {
+		return err
+	}
 	var b batch
 	for _, o := range found {
 		if r.count(o.customer.ID) {

@@ -85,9 +85,13 @@ func (w *written) fail(id CustomerID, reason string) {
 
 // settle notes that the customer's mark, if there is one, has been answered by
 // an observation that is neither older than the mark nor than its floor, and
-// that is what is stored now.
+// that is what is stored now. Of a customer whom Shopify itself called gone and
+// still shows it takes some more looks, which drains make.
 func (w *written) settle(id CustomerID, v Version) {
 	m, marked := w.w.marks[id]
+	if m.saysGone() && m.Attempts < soonRetries {
+		return
+	}
 	since := w.w.since
 	if m.Attempts > 0 {
 		since = w.w.asked

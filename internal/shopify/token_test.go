@@ -171,7 +171,7 @@ type source struct {
 	err   atomic.Pointer[error]
 }
 
-func (s *source) fetch(ctx context.Context) (Token, error) {
+func (s *source) fetch(ctx context.Context, _ string) (Token, error) {
 	n := s.calls.Add(1)
 	if err := sleep(ctx, s.takes); err != nil {
 		return Token{}, err
@@ -367,7 +367,7 @@ func TestTokenCacheWaitersComeAndGo(t *testing.T) {
 func TestTokenCachePanic(t *testing.T) {
 	c := newCache(&source{})
 	fetch := c.fetch
-	c.fetch = func(context.Context) (Token, error) { panic("boom") }
+	c.fetch = func(context.Context, string) (Token, error) { panic("boom") }
 	func() {
 		defer func() {
 			if recover() == nil {

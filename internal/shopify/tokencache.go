@@ -16,10 +16,14 @@ const (
 	earlyRetry = time.Minute
 )
 
+// FetchToken gets a new token. rejected is the one that Shopify has just refused,
+// if that is why.
+type FetchToken func(ctx context.Context, rejected string) (Token, error)
+
 // TokenCache keeps the token of one connection and replaces it in time. It is
 // safe for concurrent use and starts no goroutine. Its Get fits Config.Token.
 type TokenCache struct {
-	fetch func(ctx context.Context) (Token, error)
+	fetch FetchToken
 	now   func() time.Time
 
 	mu      sync.Mutex
@@ -41,17 +45,19 @@ func NewTokenCache(p ExchangeParams) *TokenCache {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &TokenCache{
-		fetch: func(ctx context.Context) (Token, error) { return ExchangeClientCredentials(ctx, p) },
-		now:   p.Now,
-	}
+	return CacheTokens(func(ctx context.Context, _ string) (Token, error) { return ExchangeClientCredentials(ctx, p) }, p.Now)
+}
+
+// CacheTokens returns an empty cache for the tokens that fetch gets.
+func CacheTokens(fetch FetchToken, now func() time.Time) *TokenCache {
+	return &TokenCache{fetch: fetch, now: now}
 }
 
 // Get returns the token, fetching one if there is none, it has expired or is
 // about to, or it is the one that Shopify rejected. However many ask at the
 // same time, one fetches; each stops waiting when its own ctx ends. If a
 // replacement that is only early fails, the present token stays in use. The
-// error is that of ExchangeClientCredentials, or of ctx.
+// error is that of the fetch, or of ctx.
 func (c *TokenCache) Get(ctx context.Context, rejected string) (string, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -72,7 +78,7 @@ func (c *TokenCache) Get(ctx context.Context, rejected string) (string, error) {
 		c.mu.Unlock()
 
 		if mine {
-			c.run(ctx, f)
+			c.run(ctx, f, rejected)
 		} else {
 			select {
 			case <-f.done:
@@ -93,7 +99,7 @@ func (c *TokenCache) Get(ctx context.Context, rejected string) (string, error) {
 }
 
 // run fetches for everybody who waits for f.
-func (c *TokenCache) run(ctx context.Context, f *fetching) {
+func (c *TokenCache) run(ctx context.Context, f *fetching, rejected string) {
 	f.err = errors.New("shopify: the token source panicked") // unless it returns
 	defer func() {
 		c.mu.Lock()
@@ -110,7 +116,7 @@ func (c *TokenCache) run(ctx context.Context, f *fetching) {
 		c.flight = nil
 		close(f.done)
 	}()
-	f.token, f.err = c.fetch(ctx)
+	f.token, f.err = c.fetch(ctx, rejected)
 	f.abandoned = f.err != nil && ctx.Err() != nil
 }
 
