@@ -33,9 +33,8 @@ type whatsAppMapper struct {
 // contact returns the WhatsApp contact of a customer, by the rules of
 // [Contact.WhatsApp]: nil when nothing is to change, one without a user id to
 // unlink. Only the customer's own phone counts: an address's may be a
-// recipient's, who never asked for a message. A number in national format
-// belongs to the country of the address, else to that of the settings, which
-// the host sets to the shop's own. No marketing consent is granted by it.
+// recipient's, who never asked for a message. No marketing consent is granted by
+// it.
 func (m whatsAppMapper) contact(settings *WhatsAppSettings, c Customer, name string) (*WhatsAppContact, WhatsAppResult) {
 	switch {
 	case settings == nil:
@@ -45,7 +44,7 @@ func (m whatsAppMapper) contact(settings *WhatsAppSettings, c Customer, name str
 	case c.Masked.Has(FieldPhone):
 		return nil, WhatsAppNotSeen
 	}
-	userID, result := m.userID(c, settings.Country)
+	userID, result := m.userID(c)
 	switch {
 	case result != WhatsAppLinked || settings.Policy != WhatsAppSubscribed:
 	case c.Masked.Has(FieldWhatsAppConsent):
@@ -60,16 +59,12 @@ func (m whatsAppMapper) contact(settings *WhatsAppSettings, c Customer, name str
 }
 
 // userID makes a WhatsApp user id of the customer's phone: its digits in E.164.
-func (m whatsAppMapper) userID(c Customer, fallback string) (string, WhatsAppResult) {
+func (m whatsAppMapper) userID(c Customer) (string, WhatsAppResult) {
 	phone := strings.TrimSpace(c.Phone)
 	if phone == "" {
 		return "", WhatsAppNoPhone
 	}
-	country := c.country()
-	if country == "" {
-		country = fallback
-	}
-	e164, ok := m.normalize(phone, country)
+	e164, ok := m.normalize(phone, c.PhoneCountry)
 	switch {
 	case !ok:
 		return "", WhatsAppNoNumber

@@ -267,6 +267,30 @@ func TestErasePhone(t *testing.T) {
 	})
 }
 
+// A number in national format, of a customer without an address, is found in
+// whatever form it is asked for: contacts have it as WhatsApp does.
+func TestEraseNationalPhone(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa", Country: "TW"}
+		s := w.syncer(shopifysync.WithPhoneNormalizer(taiwan))
+		id := w.shop.Create(shopifytest.Customer{FirstName: "Ann", Phone: "0912345678", SMSConsent: &shopifytest.SMSConsent{State: "SUBSCRIBED"}}).ID
+		w.sync(s)
+		c := w.contacts()[shopifysync.CustomerID(id)]
+		if consent := attribute(c, shopifysync.AttrSMSConsent).Consent; c.Phone != "+886912345678" || c.WhatsApp.UserID != "886912345678" || consent.Address != c.Phone {
+			t.Errorf("phone %q, %+v, %+v", c.Phone, c.WhatsApp, consent)
+		}
+		for _, phone := range []string{"+886912345678", "+886 912-345-678", "0912345678"} {
+			found, err := s.Export(t.Context(), shopifysync.PersonParams{Connection: connID, Phone: phone})
+			if err != nil || len(found) != 1 {
+				t.Errorf("%s: %+v, %v", phone, found, err)
+			}
+		}
+		if r, err := s.Erase(t.Context(), shopifysync.PersonParams{Connection: connID, Phone: "+886912345678"}); err != nil || r.Removed != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
 // taiwan is a normalizer that knows one country's mobile numbers.
 func taiwan(raw, country string) (string, bool) {
 	if national, ok := strings.CutPrefix(raw, "09"); ok && country == "TW" && len(national) == 8 {

@@ -249,6 +249,7 @@ func (s *Syncer) callMapper(conn Connection, customer Customer) (m mapped, err e
 			m, err = mapped{}, &hostError{doing: "mapper", err: errPanicked}
 		}
 	}()
+	customer.PhoneCountry = conn.phoneCountry(customer.DefaultAddress)
 	m.contact, err = s.mapper(conn.ID, customer)
 	switch {
 	case errors.Is(err, ErrSkip):
