@@ -83,3 +83,21 @@ func NormalizePhone(raw, country string) (e164 string, ok bool) {
 	}
 	return "+" + string(number), true
 }
+
+func isE164(phone string) bool { return strings.HasPrefix(phone, "+") && allDigits(phone[1:]) }
+
+// mayBe reports whether a number in national format may be that one in E.164:
+// it ends in its digits, but for a zero in front. Of fewer than six nobody can
+// tell.
+func mayBe(e164, national string) bool {
+	var digits []byte
+	for _, r := range national {
+		if r >= '０' && r <= '９' {
+			r -= '０' - '0'
+		}
+		if r >= '0' && r <= '9' && (r > '0' || len(digits) > 0) {
+			digits = append(digits, byte(r))
+		}
+	}
+	return len(digits) >= 6 && isE164(e164) && strings.HasSuffix(e164, string(digits))
+}

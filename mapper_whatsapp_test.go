@@ -55,6 +55,8 @@ func TestWhatsAppMapper(t *testing.T) {
 		{"never the address's", plain, all, Customer{DefaultAddress: &Address{Phone: own.Phone}}, unlinked, WhatsAppNoPhone},
 		{"national, of a country", national, all, Customer{Phone: "0912345678", PhoneCountry: "TW"}, linked("886912345678"), WhatsAppLinked},
 		{"national, of another one", national, all, Customer{Phone: "91234567", PhoneCountry: "TW"}, unlinked, WhatsAppNoNumber},
+		{"national, country not seen", plain, all, Customer{Phone: "0912345678", Masked: FieldAddress}, nil, WhatsAppNotSeen},
+		{"E.164, country not seen", plain, all, Customer{Phone: own.Phone, Masked: FieldAddress}, linked("886912345678"), WhatsAppLinked},
 		{"landline", national, all, Customer{Phone: "0223456789", PhoneCountry: "TW"}, unlinked, WhatsAppNotMobile},
 
 		{"subscribed", plain, settings(WhatsAppSubscribed), consent(ConsentSubscribed), linked("886912345678"), WhatsAppLinked},
