@@ -447,8 +447,12 @@ func (w *writer) erase(ctx context.Context, out *written) error {
 		return err
 	}
 	ids = slices.DeleteFunc(ids, func(id CustomerID) bool { return !removable(stored[id], RemovedRedacted) })
+	all, err := w.s.withMerged(ctx, w.conn.ID, ids)
+	if err != nil {
+		return err
+	}
 	if len(ids) > 0 {
-		hostErr := w.s.hostErase(ctx, Erasure{Connection: w.conn.ID, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: w.s.millis()})
+		hostErr := w.s.hostErase(ctx, Erasure{Connection: w.conn.ID, Reason: RemovedRedacted, Customers: slices.Clone(all), At: w.s.millis()})
 		if ctx.Err() != nil {
 			return contextError(ctx)
 		}
@@ -461,7 +465,7 @@ func (w *writer) erase(ctx context.Context, out *written) error {
 		}
 	}
 	if len(ids) > 0 {
-		removed, err := w.s.eraseContacts(ctx, w.conn.ID, ids)
+		removed, err := w.s.eraseContacts(ctx, w.conn.ID, all)
 		if err != nil {
 			return err
 		}
