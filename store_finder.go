@@ -71,7 +71,7 @@ type MergedFinder interface {
 // MergedCustomersParams are the arguments of [MergedFinder.MergedCustomers].
 type MergedCustomersParams struct {
 	Connection ConnectionID
-	Into       CustomerID // the survivor; not 0
+	Into       CustomerID // the survivor; nobody was merged into 0
 }
 
 // MergedCustomersResult is what [MergedFinder.MergedCustomers] returns.

@@ -77,11 +77,11 @@ func memberIDs(ctx context.Context, q querier, connection shopifysync.Connection
 }
 
 // mergedIDs returns the customers whose tombstones say that they were merged
-// into that one. In JSON an id is a text: numbers there lose digits in some
+// into that one; 0 is nobody. In JSON an id is a text: numbers there lose digits in some
 // languages.
 func mergedIDs(ctx context.Context, q querier, connection shopifysync.ConnectionID, into shopifysync.CustomerID) ([]shopifysync.CustomerID, error) {
 	return queryIDs(ctx, q,
-		`SELECT customer_id FROM shopify_members WHERE connection = ? AND NOT live AND contact ->> '$.MergedInto' = ? ORDER BY customer_id`,
+		`SELECT customer_id FROM shopify_members WHERE connection = ? AND NOT live AND contact ->> '$.MergedInto' = NULLIF(?, '0') ORDER BY customer_id`,
 		string(connection), into.String())
 }
 
