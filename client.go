@@ -140,9 +140,21 @@ type WhatsAppSettings struct {
 	// Policy says which members are added; the zero value is [WhatsAppAll].
 	Policy WhatsAppPolicy
 	// Country is the ISO 3166-1 alpha-2 code used for phone numbers in national
-	// format when the customer's address names no country: the shop's own, as a
-	// rule; may be empty.
+	// format, WhatsApp's and all others, when the customer's address names no
+	// country: the shop's own, as a rule; may be empty.
 	Country string
+}
+
+// phoneCountry returns where a phone number in national format belongs; "" if
+// that is not known.
+func (c Connection) phoneCountry(address *Address) string {
+	switch {
+	case address != nil && address.Country != "":
+		return address.Country
+	case c.WhatsApp != nil:
+		return c.WhatsApp.Country
+	}
+	return ""
 }
 
 // A WhatsAppPolicy says which members become WhatsApp contacts. None of them

@@ -152,7 +152,7 @@ func (s *Syncer) undoLate(ctx context.Context, id ConnectionID, customer Custome
 	if err != nil || st.Disconnected == nil {
 		return err
 	}
-	if !st.Disconnected.EraseBy.IsZero() { // contacts were kept
+	if by := st.Disconnected.EraseBy; by.After(st.Disconnected.At) { // contacts were kept
 		return ErrNotConnected
 	}
 	stored, err := s.storedContact(ctx, id, customer)

@@ -147,6 +147,9 @@ func (a *admin) probe(ctx context.Context) (Health, error) {
 	if a.served != h.AskedVersion && h.AskedVersion != "unstable" {
 		h.warn("Shopify answers API version %s with %s: it no longer serves the one asked for", h.AskedVersion, a.served)
 	}
+	if w := a.conn.WhatsApp; w != nil && w.Policy == WhatsAppSubscribed && (a.without | a.lacking()).Has(FieldWhatsAppConsent) {
+		h.warn("nobody can become a WhatsApp contact by consent: Shopify shows the WhatsApp consent from API version 2026-07 on")
+	}
 	if a.warned != "" {
 		h.warn("Shopify calls something deprecated that is asked of API version %s: %s", a.served, a.warned)
 	}

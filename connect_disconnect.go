@@ -32,8 +32,9 @@ type DisconnectParams struct {
 // A DisconnectResult tells what Disconnect did.
 type DisconnectResult struct {
 	Removed int64 // contacts
-	// EraseBy is when contacts that were kept must be erased: by another
-	// Disconnect with RemoveContacts. Zero if they were removed.
+	// EraseBy is when contacts that were kept must be erased: [Syncer.Serve] does
+	// it then, without it another Disconnect with RemoveContacts. Zero if they
+	// were removed.
 	EraseBy time.Time
 	// Unsubscribed is how many webhook subscriptions were removed.
 	Unsubscribed int
@@ -49,15 +50,16 @@ type DisconnectResult struct {
 //
 // Webhook subscriptions are removed as far as Shopify lets it within ten
 // seconds; a store that is gone is no error. A [ConnectionStore] forgets the
-// tokens. If contacts are kept it keeps the client secret, so that Shopify's
-// privacy webhooks can still be verified; with read-only [Connections] the host
-// does as much. [Syncer.Connect] under the same ID connects the store again: its
+// connection, or if contacts are kept its token and client ID: the client secret
+// stays, so that Shopify's privacy webhooks can still be verified, and all that
+// is the host's. With read-only [Connections] the host does as much. [Syncer.Connect] under the same ID connects the store again: its
 // contacts are adopted, or come back.
 //
 // Another process notices within a third of [WithLeaseTTL]; one that hangs is
-// waited for until its lease has expired, twice that long at most. After an error the connection counts as disconnected,
-// and to call again finishes what is missing, as it may be called at any time
-// later to remove contacts that were kept. Errors match [ErrNotConnected] (there
+// waited for until its lease has expired, twice that long at most. After an
+// error the connection counts as disconnected, and to call again finishes what
+// is missing, as [Syncer.Serve] does with a removal. It may be called at any
+// time later to remove contacts that were kept. Errors match [ErrNotConnected] (there
 // never was such a connection), [ErrSyncInProgress] (another process does not
 // let go), the context's error, or what the stores return.
 func (s *Syncer) Disconnect(ctx context.Context, p DisconnectParams) (*DisconnectResult, error) {
@@ -70,10 +72,15 @@ func (s *Syncer) Disconnect(ctx context.Context, p DisconnectParams) (*Disconnec
 	return &d.result, nil
 }
 
+// errOver tells a disconnect that only finishes a removal that there is none
+// left, or that the store is connected again.
+var errOver = errors.New("there is no removal to finish")
+
 // A disconnect is one call of Disconnect.
 type disconnect struct {
 	s      *Syncer
 	params DisconnectParams
+	finish bool       // only what an earlier removal left undone
 	known  bool       // the connection can still be looked up
 	conn   Connection // with known
 	runs   Lease      // of kind LeaseRun
@@ -154,7 +161,11 @@ func (d *disconnect) find(ctx context.Context) error {
 
 // mark says in the state that the connection is disconnected.
 func (d *disconnect) mark(ctx context.Context) error {
+	over := false
 	st, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
+		if over = d.finish && !st.Disconnected.removing(); over {
+			return false
+		}
 		now := d.s.millis()
 		end := Disconnection{At: now}
 		if st.Disconnected != nil {
@@ -162,7 +173,7 @@ func (d *disconnect) mark(ctx context.Context) error {
 		}
 		switch {
 		case d.params.RemoveContacts:
-			end.EraseBy = time.Time{}
+			end.EraseBy = end.At // until they are
 		case st.Disconnected == nil:
 			end.EraseBy = now.Add(keptFor)
 		}
@@ -173,7 +184,10 @@ func (d *disconnect) mark(ctx context.Context) error {
 		st.Pause, st.CheckDue = nil, false
 		return true
 	})
-	if err == nil && st.Disconnected != nil {
+	if over {
+		return errOver
+	}
+	if err == nil && st.Disconnected != nil && !d.params.RemoveContacts {
 		d.result.EraseBy = st.Disconnected.EraseBy
 	}
 	return err
@@ -333,36 +347,53 @@ func (s *Syncer) lastObserved(ctx context.Context, id ConnectionID) (latest time
 	}
 }
 
-// forget drops what may not stay of the connection itself.
+// forget drops what may not stay of the connection itself. That a removal is
+// under way goes last.
 func (d *disconnect) forget(ctx context.Context) error {
+	store, _ := d.s.conns.(ConnectionStore)
 	if d.params.RemoveContacts {
+		if store != nil {
+			if _, err := store.DeleteConnection(ctx, DeleteConnectionParams{Connection: d.params.Connection}); err != nil {
+				return storeError("delete the connection", err)
+			}
+		}
 		_, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
 			st.RunAt, st.TriedAt, st.InStepAsOf, st.CountedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 			st.CaughtUpTo, st.CaughtUpAt, st.Customers = time.Time{}, time.Time{}, 0
 			st.Health = Health{}
+			if st.Disconnected != nil {
+				st.Disconnected = &Disconnection{At: st.Disconnected.At}
+			}
 			return true
 		})
-		if err != nil {
-			return err
-		}
+		return err
 	}
-	store, _ := d.s.conns.(ConnectionStore)
-	switch {
-	case store == nil:
-		return nil
-	case d.params.RemoveContacts:
-		if _, err := store.DeleteConnection(ctx, DeleteConnectionParams{Connection: d.params.Connection}); err != nil {
-			return storeError("delete the connection", err)
-		}
-		return nil
-	case !d.known:
+	if store == nil || !d.known {
 		return nil
 	}
-	kept := Connection{ID: d.conn.ID, Shop: d.conn.Shop, Credentials: Credentials{
+	kept := d.conn
+	kept.Credentials = Credentials{
 		ClientSecret: d.conn.Credentials.ClientSecret, PreviousClientSecret: d.conn.Credentials.PreviousClientSecret,
-	}}
+	}
 	if _, err := store.SaveConnection(ctx, SaveConnectionParams{Connection: kept}); err != nil {
 		return storeError("forget the connection's tokens", err)
+	}
+	return nil
+}
+
+// eraseLeft is Serve's part: it finishes a removal that was cut off, or erases
+// contacts that were kept for as long as may be.
+func (s *Syncer) eraseLeft(ctx context.Context, id ConnectionID) error {
+	st, err := s.readState(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !st.Disconnected.removing() {
+		return s.eraseShop(ctx, id)
+	}
+	d := &disconnect{s: s, params: DisconnectParams{Connection: id, RemoveContacts: true}, finish: true}
+	if err := d.run(ctx); !errors.Is(err, errOver) {
+		return wrapped(ended(ctx, err))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -54,6 +55,8 @@ func TestDisconnectKeeping(t *testing.T) {
 		w.conn.Credentials.ClientID = "client-id"
 		w.conn.Credentials.PreviousClientSecret = shopifysync.NewSecret("older")
 		w.conn.Labels = map[string]string{"a": "b"}
+		w.conn.APIVersion = "2026-01"
+		w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa", Country: "TW"}
 		s := w.syncerWith(conns)
 		w.connect(s)
 		w.sync(s)
@@ -70,9 +73,10 @@ func TestDisconnectKeeping(t *testing.T) {
 			t.Errorf("subscriptions: %v", subs)
 		}
 		kept, err := conns.Connection(t.Context(), connID)
-		bare := shopifysync.Connection{ID: connID, Shop: w.conn.Shop, Credentials: shopifysync.Credentials{
+		bare := w.conn // all that a reconnection may want, and nothing to ask Shopify with
+		bare.Credentials = shopifysync.Credentials{
 			ClientSecret: w.conn.Credentials.ClientSecret, PreviousClientSecret: w.conn.Credentials.PreviousClientSecret,
-		}}
+		}
 		if diff := cmp.Diff(bare, kept); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
@@ -121,6 +125,109 @@ func TestDisconnectRemoving(t *testing.T) {
 		}
 		w.mirrors()
 	})
+}
+
+// A removal that was cut off is finished by Serve, as the removal that it is:
+// it is no erasure.
+func TestDisconnectCutOff(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		host := &erasures{}
+		store := &stuck{ContactStore: w.store}
+		conns := w.connectable()
+		if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: w.conn}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := shopifysync.New(store, conns, shopifysync.WithHTTPClient(w.server.Client()), shopifysync.WithStateStore(durable{w.store}), host.option())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.sync(s)
+		id := int64(slices.Sorted(maps.Keys(w.contacts()))[0])
+		host.got = nil // of customers who were redacted before
+		store.broken = true
+		if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: connID, RemoveContacts: true}); err == nil || len(w.contacts()) == 0 {
+			t.Fatalf("error %v, %d contacts", err, len(w.contacts()))
+		}
+		w.refusesAll(s)
+		store.broken = false
+		stop := serve(t, s)
+		time.Sleep(time.Hour)
+		stop()
+		if n := len(w.contacts()); n > 0 {
+			t.Errorf("%d contacts are left", n)
+		}
+		if diff := cmp.Diff(map[int64]shopifysync.RemovalReason{id: shopifysync.RemovedDisconnected}, w.tombstones(id)); diff != "" {
+			t.Errorf("-want +got: %s", diff)
+		}
+		if len(host.got) > 0 {
+			t.Errorf("the host was told to erase: %+v", host.got)
+		}
+		if _, err := conns.Connection(t.Context(), connID); !errors.Is(err, shopifysync.ErrNotConnected) {
+			t.Errorf("the connection is still there: %v", err)
+		}
+		if d := w.state().Disconnected; d == nil || !d.EraseBy.IsZero() {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
+// Serve leaves a connection alone whose store was connected again while the
+// removal waited to be finished.
+func TestDisconnectCutOffThenConnected(t *testing.T) {
+	inWorld(t, 30, func(t *testing.T, w *world) {
+		store := &stuck{ContactStore: w.store}
+		conns := w.connectable()
+		states := &interrupted{durable: durable{w.store}}
+		s, err := shopifysync.New(store, conns, shopifysync.WithHTTPClient(w.server.Client()), shopifysync.WithStateStore(states))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connect(s)
+		w.sync(s)
+		before := len(w.contacts())
+		store.broken = true
+		if _, err := s.Disconnect(t.Context(), shopifysync.DisconnectParams{Connection: connID, RemoveContacts: true}); err == nil {
+			t.Fatal("no error")
+		}
+		store.broken = false
+		// The merchant is as fast as can be: another process connects the store
+		// right before Serve takes the lease of checks.
+		elsewhere := w.syncerWith(conns)
+		states.before = func() { w.connect(elsewhere) }
+		stop := serve(t, s)
+		time.Sleep(time.Minute)
+		stop()
+		if n := len(w.contacts()); n != before || w.state().Disconnected != nil || states.before != nil {
+			t.Errorf("%d of %d contacts are left, %+v", n, before, w.state().Disconnected)
+		}
+	})
+}
+
+// An interrupted store does something else before it gives the lease of runs.
+type interrupted struct {
+	durable
+	before func()
+}
+
+func (s *interrupted) AcquireLease(ctx context.Context, p shopifysync.AcquireLeaseParams) (shopifysync.AcquireLeaseResult, error) {
+	if f := s.before; f != nil && p.Kind == shopifysync.LeaseRun {
+		s.before = nil
+		f()
+	}
+	return s.durable.AcquireLease(ctx, p)
+}
+
+// A stuck store refuses removals while it is broken.
+type stuck struct {
+	shopifysync.ContactStore
+	broken bool
+}
+
+func (s *stuck) RemoveContacts(ctx context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+	if s.broken {
+		return shopifysync.RemoveContactsResult{}, errors.New("the disk is full")
+	}
+	return s.ContactStore.RemoveContacts(ctx, p)
 }
 
 // Contacts that were kept may be removed later.

@@ -109,6 +109,38 @@ func TestDeprecationIsTold(t *testing.T) {
 	})
 }
 
+// A policy that asks for a consent which cannot be read links nobody, and that
+// is told.
+func TestUnreadWhatsAppConsentIsTold(t *testing.T) {
+	type test struct {
+		policy  shopifysync.WhatsAppPolicy
+		served  string
+		without shopifysync.FieldSet
+		want    bool
+	}
+	for name, test := range map[string]test{
+		"subscribed, before there was one": {shopifysync.WhatsAppSubscribed, "2026-04", 0, true},
+		"subscribed, left out":             {shopifysync.WhatsAppSubscribed, "2026-07", shopifysync.FieldWhatsAppConsent, true},
+		"subscribed":                       {shopifysync.WhatsAppSubscribed, "2026-07", 0, false},
+		"all":                              {shopifysync.WhatsAppAll, "2026-04", 0, false},
+		"none":                             {shopifysync.WhatsAppNone, "2026-04", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 1, func(t *testing.T, w *world) {
+				conns := w.connectable()
+				w.conn.APIVersion = test.served
+				w.serve(test.served)
+				w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa", Policy: test.policy}
+				h := w.connect(w.syncerWith(conns, shopifysync.WithoutFields(test.without)))
+				told := len(h.Warnings) == 1 && strings.Contains(h.Warnings[0], "from API version 2026-07 on")
+				if told != test.want || len(h.Warnings) > 1 {
+					t.Errorf("warnings %q", h.Warnings)
+				}
+			})
+		})
+	}
+}
+
 // A filter that Shopify does not understand lists everybody: catch-ups would
 // not work, and that is told.
 func TestSearchWarningIsTold(t *testing.T) {

@@ -56,6 +56,35 @@ func ExampleSyncer_Sync_dryRun() {
 	// Output: a sync would create 3
 }
 
+// A merchant cancels a run that was just begun: the cause tells it from a process
+// that ends.
+func ExampleSyncer_Sync_cancel() {
+	server, _, conn := demo()
+	defer server.Close()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	click := func(ctx context.Context, _ shopifysync.SyncStartInfo) context.Context {
+		cancel(shopifysync.ErrCancelled)
+		return ctx
+	}
+	store := shopifysync.NewMemoryStore()
+	syncer, err := shopifysync.New(store, shopifysync.StaticConnections(conn), shopifysync.WithHTTPClient(server.Client()),
+		shopifysync.WithHooks(shopifysync.Hooks{SyncStart: click}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = syncer.Sync(ctx, shopifysync.SyncParams{Connection: conn.ID})
+	fmt.Println(errors.Is(err, shopifysync.ErrCancelled))
+	status, err := syncer.Status(context.Background(), conn.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(status.Runs[0].State)
+	// Output:
+	// true
+	// cancelled
+}
+
 func ExampleWithMapper() {
 	server, _, conn := demo()
 	defer server.Close()

@@ -53,11 +53,15 @@ func (s FieldSet) String() string {
 // A Customer is what Shopify reports of a customer. A [Mapper] makes a
 // [Contact] of it. Null text is empty, a null time is zero.
 type Customer struct {
-	ID             CustomerID
-	FirstName      string
-	LastName       string
-	Email          string
-	Phone          string // as Shopify keeps it, mostly E.164
+	ID        CustomerID
+	FirstName string
+	LastName  string
+	Email     string
+	Phone     string // as Shopify keeps it, mostly E.164
+	// PhoneCountry is where phone numbers in national format belong: the
+	// country of the default address, else [WhatsAppSettings].Country of the
+	// connection; ISO 3166-1 alpha-2, empty if neither tells.
+	PhoneCountry   string
 	Locale         string // such as "zh-TW"
 	Note           string
 	Tags           []string

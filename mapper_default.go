@@ -41,7 +41,7 @@ func (o MapperOptions) contact(_ ConnectionID, c Customer) (Contact, error) {
 	if !decimalOrEmpty(c.AmountSpent.Amount) {
 		return Contact{}, Reason("the amount spent is not a number")
 	}
-	own := o.phone(c.Phone, c.country())
+	own := o.phone(c.Phone, c.PhoneCountry)
 	out := Contact{
 		Name:      o.NameOrder.join(c.FirstName, c.LastName),
 		FirstName: c.FirstName,
@@ -68,7 +68,7 @@ func (o MapperOptions) contact(_ ConnectionID, c Customer) (Contact, error) {
 	case c.Masked.Has(FieldAddress):
 		out.Masked = FieldPhone
 	case c.DefaultAddress != nil:
-		if out.Phone = o.phone(c.DefaultAddress.Phone, c.country()); out.Phone != "" {
+		if out.Phone = o.phone(c.DefaultAddress.Phone, c.PhoneCountry); out.Phone != "" {
 			out.PhoneSource = PhoneAddress
 		}
 	}
@@ -85,14 +85,6 @@ func (o MapperOptions) phone(raw, country string) string {
 		return e164
 	}
 	return raw
-}
-
-// country returns the country of the default address, "" if there is none.
-func (c Customer) country() string {
-	if c.DefaultAddress == nil {
-		return ""
-	}
-	return c.DefaultAddress.Country
 }
 
 // sortedTags returns the tags in order, each once: the slice itself if it is

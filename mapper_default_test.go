@@ -89,15 +89,15 @@ func TestNewMapper(t *testing.T) {
 		},
 		{
 			name:     "national phone stays as it is",
-			customer: Customer{Phone: " 0912345678 ", DefaultAddress: &Address{Country: "TW"}},
+			customer: Customer{Phone: " 0912345678 ", PhoneCountry: "TW"},
 			want:     Contact{Phone: "0912345678", PhoneSource: PhoneCustomer, Attributes: nulls()},
 		},
 		{
-			name: "own normalizer gets the address's country",
+			name: "own normalizer gets the country",
 			options: MapperOptions{Phone: func(raw, country string) (string, bool) {
 				return country + "/" + raw, true
 			}},
-			customer: Customer{Phone: "0912345678", DefaultAddress: &Address{Country: "TW"}},
+			customer: Customer{Phone: "0912345678", PhoneCountry: "TW"},
 			want:     Contact{Phone: "TW/0912345678", PhoneSource: PhoneCustomer, Attributes: nulls()},
 		},
 		{

@@ -43,7 +43,7 @@ func ExampleNewMapper() {
 }
 
 func ExampleNormalizePhone() {
-	for _, raw := range []string{"+886 912-345-678", "00852 9123 4567", "0912345678"} {
+	for _, raw := range []string{"+886 912-345-678", "+852 9123 4567", "0912345678"} {
 		fmt.Println(shopifysync.NormalizePhone(raw, "TW"))
 	}
 	// Output:

@@ -9,8 +9,8 @@ import (
 // if not, why.
 type WhatsAppResult string
 
-// The results. With WhatsAppNotSeen what was linked stays linked; with all
-// others but WhatsAppLinked it is unlinked.
+// The results. With WhatsAppNotSeen what was linked stays linked, unless the
+// number is another one now; with all others but WhatsAppLinked it is unlinked.
 const (
 	WhatsAppLinked        WhatsAppResult = "linked"
 	WhatsAppNoPhone       WhatsAppResult = "no phone"            // of the customer's own
@@ -18,7 +18,7 @@ const (
 	WhatsAppNotMobile     WhatsAppResult = "not a mobile number" // by [WithWhatsAppNumbers]
 	WhatsAppNotSubscribed WhatsAppResult = "not subscribed"      // policy [WhatsAppSubscribed]
 	WhatsAppNobody        WhatsAppResult = "nobody is added"     // policy [WhatsAppNone]
-	WhatsAppNotSeen       WhatsAppResult = "not seen"            // Shopify did not show the phone, or the consent that the policy asks for
+	WhatsAppNotSeen       WhatsAppResult = "not seen"            // Shopify did not show the phone, the address that may tell its country, or the consent that the policy asks for
 )
 
 // unusable reports whether the merchant should look at the customer's phone.
@@ -33,9 +33,8 @@ type whatsAppMapper struct {
 // contact returns the WhatsApp contact of a customer, by the rules of
 // [Contact.WhatsApp]: nil when nothing is to change, one without a user id to
 // unlink. Only the customer's own phone counts: an address's may be a
-// recipient's, who never asked for a message. A number in national format
-// belongs to the country of the address, else to that of the settings, which
-// the host sets to the shop's own. No marketing consent is granted by it.
+// recipient's, who never asked for a message. No marketing consent is granted by
+// it.
 func (m whatsAppMapper) contact(settings *WhatsAppSettings, c Customer, name string) (*WhatsAppContact, WhatsAppResult) {
 	switch {
 	case settings == nil:
@@ -45,32 +44,33 @@ func (m whatsAppMapper) contact(settings *WhatsAppSettings, c Customer, name str
 	case c.Masked.Has(FieldPhone):
 		return nil, WhatsAppNotSeen
 	}
-	userID, result := m.userID(c, settings.Country)
+	userID, result := m.userID(c)
 	switch {
 	case result != WhatsAppLinked || settings.Policy != WhatsAppSubscribed:
 	case c.Masked.Has(FieldWhatsAppConsent):
-		return nil, WhatsAppNotSeen
+		result = WhatsAppNotSeen
 	case c.WhatsAppConsent == nil || c.WhatsAppConsent.State != ConsentSubscribed:
 		result = WhatsAppNotSubscribed
 	}
-	if result != WhatsAppLinked {
-		return &WhatsAppContact{}, result
+	switch result {
+	case WhatsAppLinked:
+		return &WhatsAppContact{Account: settings.AccountID, UserID: userID, Name: name}, result
+	case WhatsAppNotSeen:
+		return nil, result
 	}
-	return &WhatsAppContact{Account: settings.AccountID, UserID: userID, Name: name}, WhatsAppLinked
+	return &WhatsAppContact{}, result
 }
 
 // userID makes a WhatsApp user id of the customer's phone: its digits in E.164.
-func (m whatsAppMapper) userID(c Customer, fallback string) (string, WhatsAppResult) {
+func (m whatsAppMapper) userID(c Customer) (string, WhatsAppResult) {
 	phone := strings.TrimSpace(c.Phone)
 	if phone == "" {
 		return "", WhatsAppNoPhone
 	}
-	country := c.country()
-	if country == "" {
-		country = fallback
-	}
-	e164, ok := m.normalize(phone, country)
+	e164, ok := m.normalize(phone, c.PhoneCountry)
 	switch {
+	case !ok && c.Masked.Has(FieldAddress): // which may have told the country
+		return "", WhatsAppNotSeen
 	case !ok:
 		return "", WhatsAppNoNumber
 	case m.mobile != nil && !m.mobile(e164):

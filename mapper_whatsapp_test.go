@@ -36,7 +36,6 @@ func TestWhatsAppMapper(t *testing.T) {
 	consent := func(state ConsentState) Customer {
 		return Customer{Phone: own.Phone, WhatsAppConsent: &Consent{State: state}}
 	}
-	taiwan := &Address{Country: "TW"}
 	tests := []struct {
 		name     string
 		mapper   whatsAppMapper
@@ -54,11 +53,11 @@ func TestWhatsAppMapper(t *testing.T) {
 		{"phone not seen", plain, all, Customer{Masked: FieldPhone}, nil, WhatsAppNotSeen},
 		{"another field not seen", plain, all, Customer{Phone: own.Phone, Masked: FieldEmail | FieldWhatsAppConsent}, linked("886912345678"), WhatsAppLinked},
 		{"never the address's", plain, all, Customer{DefaultAddress: &Address{Phone: own.Phone}}, unlinked, WhatsAppNoPhone},
-		{"country of the address", national, all, Customer{Phone: "0912345678", DefaultAddress: taiwan}, linked("886912345678"), WhatsAppLinked},
-		{"country of the settings", national, all, Customer{Phone: "91234567"}, linked("85291234567"), WhatsAppLinked},
-		{"address without a country", national, all, Customer{Phone: "91234567", DefaultAddress: &Address{}}, linked("85291234567"), WhatsAppLinked},
-		{"address's country before the settings'", national, all, Customer{Phone: "91234567", DefaultAddress: taiwan}, unlinked, WhatsAppNoNumber},
-		{"landline", national, all, Customer{Phone: "0223456789", DefaultAddress: taiwan}, unlinked, WhatsAppNotMobile},
+		{"national, of a country", national, all, Customer{Phone: "0912345678", PhoneCountry: "TW"}, linked("886912345678"), WhatsAppLinked},
+		{"national, of another one", national, all, Customer{Phone: "91234567", PhoneCountry: "TW"}, unlinked, WhatsAppNoNumber},
+		{"national, country not seen", plain, all, Customer{Phone: "0912345678", Masked: FieldAddress}, nil, WhatsAppNotSeen},
+		{"E.164, country not seen", plain, all, Customer{Phone: own.Phone, Masked: FieldAddress}, linked("886912345678"), WhatsAppLinked},
+		{"landline", national, all, Customer{Phone: "0223456789", PhoneCountry: "TW"}, unlinked, WhatsAppNotMobile},
 
 		{"subscribed", plain, settings(WhatsAppSubscribed), consent(ConsentSubscribed), linked("886912345678"), WhatsAppLinked},
 		{"pending", plain, settings(WhatsAppSubscribed), consent(ConsentPending), unlinked, WhatsAppNotSubscribed},
@@ -80,6 +79,26 @@ func TestWhatsAppMapper(t *testing.T) {
 				t.Errorf("%q, want %q; WhatsApp contact (-want +got):\n%s", result, tt.result, diff)
 			}
 		})
+	}
+}
+
+func TestPhoneCountry(t *testing.T) {
+	hongKong := Connection{WhatsApp: &WhatsAppSettings{Country: "HK"}}
+	for _, tt := range []struct {
+		name    string
+		conn    Connection
+		address *Address
+		want    string
+	}{
+		{"address", hongKong, &Address{Country: "TW"}, "TW"},
+		{"no address", hongKong, nil, "HK"},
+		{"address without a country", hongKong, &Address{}, "HK"},
+		{"no settings", Connection{}, nil, ""},
+		{"address alone", Connection{}, &Address{Country: "TW"}, "TW"},
+	} {
+		if got := tt.conn.phoneCountry(tt.address); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -15,8 +15,8 @@ type MemberParams struct {
 	Connection ConnectionID
 	// Number is the member number: digits, or a global id. The host must have
 	// verified that it is the person's own, by the app proxy's signed
-	// logged_in_customer_id or by a login of its own: whoever may name any
-	// number here is shown anybody's data.
+	// logged_in_customer_id (see the example) or by a login of its own: whoever
+	// may name any number here is shown anybody's data.
 	Number string
 	// MaxAge is how long ago Shopify may have been read, at the most; 0: however
 	// long. What is older is read anew.

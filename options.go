@@ -88,9 +88,11 @@ func WithTokenSource(t TokenSource) Option {
 	}
 }
 
-// WithMapper replaces the default mapper. [WithNameOrder], [WithPhoneNormalizer]
-// and [WithAddressPhone] then only concern WhatsApp contacts; a mapper that
-// wants to build on the default one calls [NewMapper].
+// WithMapper replaces the default mapper. [WithNameOrder] and [WithAddressPhone]
+// then have no effect, and [WithPhoneNormalizer] concerns WhatsApp contacts, and
+// the phone numbers that [Syncer.Export] and [Syncer.Erase] look for: a mapper
+// should make numbers E.164 by the same one. One that builds on the default
+// mapper calls [NewMapper], whose options are these three.
 func WithMapper(m Mapper) Option {
 	return func(o *options) error {
 		if m == nil {

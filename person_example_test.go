@@ -65,3 +65,26 @@ func ExampleSyncer_Erase() {
 	// 1 erased
 	// the next sync: 0 new of 3
 }
+
+// Who may be sent a newsletter by WhatsApp? Shopify's consent says so for the
+// number that it was given for, and the chat's own list of opt-outs has the last
+// word.
+func ExampleContact_MayMarket() {
+	mei := shopifysync.Contact{
+		Name:     "Mei Chan",
+		WhatsApp: &shopifysync.WhatsAppContact{Account: "wa-1", UserID: "85291234567"},
+		Attributes: []shopifysync.Attribute{shopifysync.ConsentAttribute(shopifysync.AttrWhatsAppConsent, shopifysync.Consent{
+			State: shopifysync.ConsentSubscribed, Address: "+85291234567",
+		})},
+	}
+	number := "+" + mei.WhatsApp.UserID
+	fmt.Println(mei.MayMarket(shopifysync.AttrWhatsAppConsent, number, false))
+
+	saidStop := map[string]bool{number: true} // the host's own record
+	fmt.Println(mei.MayMarket(shopifysync.AttrWhatsAppConsent, number, saidStop[number]))
+	fmt.Println(mei.MayMarket(shopifysync.AttrWhatsAppConsent, "+85299999999", false))
+	// Output:
+	// true
+	// false
+	// false
+}

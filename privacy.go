@@ -34,8 +34,9 @@ type DataRequest struct {
 type Erasure struct {
 	Connection ConnectionID
 	Reason     RemovalReason // RemovedRedacted or RemovedShopRedacted
-	// Customers are the people; empty with RemovedShopRedacted, which means all
-	// of the connection.
+	// Customers are the people, and those merged into them as far as the contact
+	// store can tell ([MergedFinder]); empty with RemovedShopRedacted, which means
+	// all of the connection.
 	Customers []CustomerID
 	At        time.Time
 }

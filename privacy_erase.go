@@ -12,7 +12,8 @@ type ErasureReceipt struct {
 	ID         string       `json:"id"` // unique; opaque
 	Connection ConnectionID `json:"connection"`
 	// Customers are those who are erased now, by ascending id, also those who
-	// were erased before or never seen. None: nobody was found.
+	// were merged into them, were erased before or never seen. None: nobody was
+	// found.
 	Customers []CustomerID `json:"customers"`
 	// Removed is how many of them had a live contact until now.
 	Removed int64 `json:"removed"`
@@ -27,7 +28,9 @@ type ErasureReceipt struct {
 // look the contacts up. No request is made to Shopify, and the connection may
 // be paused, disconnected or unknown.
 //
-// By customer id a person who was never seen is erased, too, and stays out. An
+// By customer id a person who was never seen is erased, too, and stays out. With
+// them go the customers who were merged into them, if the contact store is a
+// [MergedFinder]. An
 // e-mail address or phone number erases everybody who has it: call
 // [Syncer.Export] first to see who that is. Nobody found is no error.
 //
@@ -42,7 +45,7 @@ func (s *Syncer) Erase(ctx context.Context, p PersonParams) (*ErasureReceipt, er
 	if err != nil {
 		return nil, wrapped(err)
 	}
-	removed, err := s.eraseCustomers(ctx, p.Connection, ids)
+	ids, removed, err := s.eraseCustomers(ctx, p.Connection, ids)
 	if err != nil {
 		return nil, wrapped(err)
 	}
@@ -54,16 +57,50 @@ func (s *Syncer) Erase(ctx context.Context, p PersonParams) (*ErasureReceipt, er
 }
 
 // eraseCustomers erases people for good, whatever is stored of them, and
-// returns how many had a live contact. The host goes first: an erasure that
-// fails there is then found again by whatever asked for it, and repeated.
-func (s *Syncer) eraseCustomers(ctx context.Context, id ConnectionID, ids []CustomerID) (removed int64, err error) {
+// returns whom, with those merged into them, and how many had a live contact.
+// The host goes first: an erasure that fails there is then found again by
+// whatever asked for it, and repeated.
+func (s *Syncer) eraseCustomers(ctx context.Context, id ConnectionID, ids []CustomerID) (erased []CustomerID, removed int64, err error) {
 	if len(ids) == 0 {
-		return 0, nil
+		return nil, 0, nil
+	}
+	if ids, err = s.withMerged(ctx, id, ids); err != nil {
+		return nil, 0, err
 	}
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: s.millis()}); err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	return s.eraseContacts(ctx, id, ids)
+	removed, err = s.eraseContacts(ctx, id, ids)
+	return ids, removed, err
+}
+
+// withMerged adds to customers those who were merged into them, and into those,
+// as far as the store can tell; ascending, each once. It must be asked before
+// the erasure: of redacted ones no survivor is known any more.
+func (s *Syncer) withMerged(ctx context.Context, id ConnectionID, ids []CustomerID) ([]CustomerID, error) {
+	finder, ok := s.contacts.(MergedFinder)
+	if !ok {
+		return ids, nil
+	}
+	all := slices.Clone(ids)
+	seen := make(map[CustomerID]bool, len(ids))
+	for _, c := range ids {
+		seen[c] = true
+	}
+	for i := 0; i < len(all); i++ {
+		got, err := finder.MergedCustomers(ctx, MergedCustomersParams{Connection: id, Into: all[i]})
+		if err != nil {
+			return nil, storeError("find merged customers", err)
+		}
+		for _, c := range got.Customers {
+			if !seen[c] {
+				seen[c] = true
+				all = append(all, c)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all, nil
 }
 
 // eraseContacts is eraseCustomers after the host's part.

@@ -194,6 +194,72 @@ func TestErase(t *testing.T) {
 	})
 }
 
+// Whoever was merged into the erased person, at whatever remove, is the same
+// person: the host hears of them, and the receipt names them.
+func TestEraseMerged(t *testing.T) {
+	ways := map[string]func(*testing.T, *world, *shopifysync.Syncer, shopifysync.CustomerID){
+		"Erase": func(t *testing.T, w *world, s *shopifysync.Syncer, id shopifysync.CustomerID) {
+			r, err := s.Erase(t.Context(), shopifysync.PersonParams{Connection: connID, Email: "canary@example.com"})
+			if err != nil || r.Removed != 1 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			if diff := cmp.Diff([]shopifysync.CustomerID{1, 2, 3, id}, r.Customers); diff != "" {
+				t.Errorf("receipt (-want +got): %s", diff)
+			}
+		},
+		"webhook": func(t *testing.T, w *world, s *shopifysync.Syncer, id shopifysync.CustomerID) {
+			ev := shopifysync.Event{
+				Topic: "customers/redact", Customers: []shopifysync.CustomerID{id},
+				Privacy: &shopifysync.PrivacyRequest{ShopID: w.shop.Config().ShopID, ShopDomain: w.conn.Shop},
+			}
+			if err := s.Deliver(t.Context(), connID, ev); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"consent": func(t *testing.T, w *world, s *shopifysync.Syncer, id shopifysync.CustomerID) {
+			if err := w.shop.Redact(int64(id)); err != nil {
+				t.Fatal(err)
+			}
+			if r := w.sync(s); r.Removed[shopifysync.RemovedRedacted] != 1 || r.Failed != 0 {
+				t.Errorf("%+v", r)
+			}
+		},
+	}
+	for name, erase := range ways {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 0, func(t *testing.T, w *world) {
+				host := &erasures{}
+				s := w.syncer(host.option())
+				id := shopifysync.CustomerID(w.shop.Create(canaryPerson()).ID)
+				w.sync(s)
+				// 1 and 2 were merged into the person, 3 into 2; 5 into somebody else.
+				for merged, into := range map[shopifysync.CustomerID]shopifysync.CustomerID{1: id, 2: id, 3: 2, 5: 4} {
+					if _, err := w.store.RemoveContacts(t.Context(), shopifysync.RemoveContactsParams{
+						Connection: connID, Reason: shopifysync.RemovedMerged, ObservedAt: time.Now(),
+						Removals: []shopifysync.Removal{{CustomerID: merged, MergedInto: into}},
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				erase(t, w, s, id)
+				if len(host.got) != 1 {
+					t.Fatalf("the host was told of %+v", host.got)
+				}
+				if diff := cmp.Diff([]shopifysync.CustomerID{1, 2, 3, id}, host.got[0].Customers); diff != "" {
+					t.Errorf("the host was told (-want +got): %s", diff)
+				}
+				want := map[int64]shopifysync.RemovalReason{
+					1: shopifysync.RemovedRedacted, 2: shopifysync.RemovedRedacted, 3: shopifysync.RemovedRedacted, 5: shopifysync.RemovedMerged,
+					int64(id): shopifysync.RemovedRedacted,
+				}
+				if diff := cmp.Diff(want, w.tombstones(1, 2, 3, 4, 5, int64(id))); diff != "" {
+					t.Errorf("tombstones (-want +got): %s", diff)
+				}
+			})
+		})
+	}
+}
+
 // A person can be erased before the first sync.
 func TestEraseUnseen(t *testing.T) {
 	inWorld(t, 5, func(t *testing.T, w *world) {
@@ -263,6 +329,30 @@ func TestErasePhone(t *testing.T) {
 		got, err := w.store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: "other", IDs: []shopifysync.CustomerID{1}})
 		if err != nil || got.Contacts[0].Removed != "" {
 			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// A number in national format, of a customer without an address, is found in
+// whatever form it is asked for: contacts have it as WhatsApp does.
+func TestEraseNationalPhone(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa", Country: "TW"}
+		s := w.syncer(shopifysync.WithPhoneNormalizer(taiwan))
+		id := w.shop.Create(shopifytest.Customer{FirstName: "Ann", Phone: "0912345678", SMSConsent: &shopifytest.SMSConsent{State: "SUBSCRIBED"}}).ID
+		w.sync(s)
+		c := w.contacts()[shopifysync.CustomerID(id)]
+		if consent := attribute(c, shopifysync.AttrSMSConsent).Consent; c.Phone != "+886912345678" || c.WhatsApp.UserID != "886912345678" || consent.Address != c.Phone {
+			t.Errorf("phone %q, %+v, %+v", c.Phone, c.WhatsApp, consent)
+		}
+		for _, phone := range []string{"+886912345678", "+886 912-345-678", "0912345678"} {
+			found, err := s.Export(t.Context(), shopifysync.PersonParams{Connection: connID, Phone: phone})
+			if err != nil || len(found) != 1 {
+				t.Errorf("%s: %+v, %v", phone, found, err)
+			}
+		}
+		if r, err := s.Erase(t.Context(), shopifysync.PersonParams{Connection: connID, Phone: "+886912345678"}); err != nil || r.Removed != 1 {
+			t.Errorf("%+v, %v", r, err)
 		}
 	})
 }

@@ -16,7 +16,8 @@ type PersonParams struct {
 	CustomerID CustomerID
 	// Email and Phone need a contact store that is a [ContactFinder]. An e-mail
 	// address is compared as that says. A phone number is looked for as it is
-	// given, and as E.164 as far as the phone normalizer makes it so.
+	// given, and as E.164 as far as the phone normalizer makes it so: a contact
+	// whose number could not be made E.164 is found by its own text only.
 	Email string
 	Phone string
 	// Country is the ISO 3166-1 alpha-2 code of where a Phone in national format
@@ -126,8 +127,8 @@ func (s *Syncer) phoneForms(ctx context.Context, p PersonParams) []string {
 	}
 	country := p.Country
 	if country == "" { // a connection that is not there anymore has none to tell
-		if conn, err := s.conns.Connection(ctx, p.Connection); err == nil && conn.WhatsApp != nil {
-			country = conn.WhatsApp.Country
+		if conn, err := s.conns.Connection(ctx, p.Connection); err == nil {
+			country = conn.phoneCountry(nil)
 		}
 	}
 	forms := []string{raw, s.mapping.phone(raw, ""), s.mapping.phone(raw, country)}

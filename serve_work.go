@@ -69,7 +69,7 @@ func (sv *server) chore(ctx context.Context, q request) (more bool, err error) {
 	case workCount:
 		return s.countDiffers(ctx, q.id)
 	case workErase:
-		err = s.eraseShop(ctx, q.id)
+		err = s.eraseLeft(ctx, q.id)
 	case workRun:
 		_, err = s.Sync(ctx, SyncParams{Connection: q.id})
 	}

@@ -30,6 +30,11 @@ import (
 // Masked fields, attributes that in does not list, and a nil WhatsApp keep
 // what is stored; a null attribute clears it.
 //
+// A masked address may have told the country of a phone number in national
+// format. A number that is not E.164 then keeps the stored one, with its
+// consents and WhatsApp contact, if it can be the same; if not, it replaces it,
+// and a nil WhatsApp unlinks.
+//
 // Observations of one customer end alike in whatever order they are applied,
 // provided that they list the same attributes, agree on whether WhatsApp is nil
 // and on what is masked, and that no two with different content bear the same
@@ -116,6 +121,13 @@ func (c Contact) outranks(o Contact) bool {
 // memory with either.
 func merge(base, in Contact) Contact {
 	out := in
+	if in.Masked.Has(FieldAddress) && !in.Masked.Has(FieldPhone) && in.Phone != "" && !isE164(in.Phone) {
+		if in.Phone == base.Phone || mayBe(base.Phone, in.Phone) {
+			in.Masked |= FieldPhone
+		} else if in.WhatsApp == nil {
+			in.WhatsApp = &WhatsAppContact{}
+		}
+	}
 	out.Removed, out.MergedInto = "", 0
 	out.Masked = base.Masked & in.Masked
 	if in.Masked.Has(FieldName) {

@@ -260,6 +260,63 @@ func TestApplyMaskedConsentAddress(t *testing.T) {
 	}
 }
 
+// A number in national format, seen without the address that told its country,
+// is the one stored if it can be: it neither changes the phone nor ends the
+// WhatsApp link. Another number does both.
+func TestApplyNationalPhone(t *testing.T) {
+	stored := fullContact(1, 1) // +886912345678, linked
+	stored.Attributes = []Attribute{ConsentAttribute(AttrSMSConsent, Consent{State: ConsentSubscribed, Address: stored.Phone})}
+	observe := func(phone string, masked FieldSet) Contact {
+		c := fullContact(2, 2)
+		c.Phone, c.Masked, c.WhatsApp = phone, masked, nil
+		c.Attributes = []Attribute{ConsentAttribute(AttrSMSConsent, Consent{State: ConsentSubscribed, Address: phone})}
+		return c
+	}
+	for _, tt := range []struct {
+		name   string
+		phone  string
+		masked FieldSet
+		kept   bool
+	}{
+		{"the same, in national format", "0912-345-678", FieldAddress, true},
+		{"without the trunk zero", "912 345 678", FieldAddress | FieldTags, true},
+		{"full-width", "０９１２３４５６７８", FieldAddress, true},
+		{"with the country's digits", "886912345678", FieldAddress, true},
+		{"another", "0922222222", FieldAddress, false},
+		{"too short to tell", "678", FieldAddress, false},
+		{"no number", "call my son", FieldAddress, false},
+		{"none", "", FieldAddress, false},
+		{"another, in full", "+85212345678", FieldAddress, false},
+		{"the address is seen", "0912-345-678", 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := observe(tt.phone, tt.masked)
+			if tt.phone == "" {
+				in.PhoneSource = PhoneNone
+			}
+			if tt.phone == "" || tt.masked == 0 {
+				in.WhatsApp = &WhatsAppContact{}
+			}
+			got, _ := Apply(&stored, in)
+			want := tt.phone
+			if tt.kept {
+				want = stored.Phone
+			}
+			if consent := got.Attributes[0].Consent; got.Phone != want || consent.Address != want || got.Masked != 0 {
+				t.Errorf("phone %q, consent %+v, masked %v; want %q", got.Phone, consent, got.Masked, want)
+			}
+			if linked := got.WhatsApp != nil; linked != tt.kept && tt.phone != "+85212345678" {
+				t.Errorf("linked %+v", got.WhatsApp)
+			}
+		})
+	}
+	// Somebody new shows the number as it is.
+	got, _ := Apply(nil, observe("0912-345-678", FieldAddress))
+	if got.Phone != "0912-345-678" || got.Masked != FieldAddress || got.WhatsApp != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestApplyAttributes(t *testing.T) {
 	stored := live("a", 1, 1)
 	stored.Attributes = []Attribute{NumberAttribute("a", "1"), NumberAttribute("b", "1"), NumberAttribute("d", "1")}

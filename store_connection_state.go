@@ -54,6 +54,12 @@ type Pause struct {
 type Disconnection struct {
 	At time.Time `json:"at"`
 	// EraseBy is when contacts that were kept must be erased unless the store is
-	// connected again: 30 days later. Zero if they were removed at once.
+	// connected again: 30 days later. At itself while contacts that are not to be
+	// kept are being removed; zero if none are left.
 	EraseBy time.Time `json:"erase_by,omitzero"`
+}
+
+// removing reports whether a removal of the contacts has begun and not ended.
+func (d *Disconnection) removing() bool {
+	return d != nil && !d.EraseBy.IsZero() && !d.EraseBy.After(d.At)
 }

@@ -57,3 +57,22 @@ type SharedWhatsApp struct {
 
 // MaxSharers is how many customers a [SharedWhatsApp] lists.
 const MaxSharers = 10
+
+// A MergedFinder tells who was merged into a customer. It is optional: with a
+// [ContactStore] that also has this method an erasure covers those who were
+// merged into the person, of whom the host may keep conversations still.
+// Implementations MUST be safe for concurrent use.
+type MergedFinder interface {
+	// MergedCustomers returns the customers of the connection whose tombstones
+	// have p.Into as their MergedInto, by ascending id.
+	MergedCustomers(ctx context.Context, p MergedCustomersParams) (MergedCustomersResult, error)
+}
+
+// MergedCustomersParams are the arguments of [MergedFinder.MergedCustomers].
+type MergedCustomersParams struct {
+	Connection ConnectionID
+	Into       CustomerID // the survivor; nobody was merged into 0
+}
+
+// MergedCustomersResult is what [MergedFinder.MergedCustomers] returns.
+type MergedCustomersResult struct{ Customers []CustomerID }

@@ -209,6 +209,23 @@ func (s *MemoryStore) FindContacts(ctx context.Context, p FindContactsParams) (F
 	return FindContactsResult{Contacts: found}, nil
 }
 
+// MergedCustomers implements [MergedFinder]. It looks at every contact of the
+// connection.
+func (s *MemoryStore) MergedCustomers(ctx context.Context, p MergedCustomersParams) (MergedCustomersResult, error) {
+	contacts, err := s.lockContacts(ctx, p.Connection)
+	if err != nil {
+		return MergedCustomersResult{}, err
+	}
+	defer s.mu.Unlock()
+	var merged []CustomerID
+	for _, id := range contacts.ids.after(0) {
+		if into := contacts.byID[id].MergedInto; into != 0 && into == p.Into {
+			merged = append(merged, id)
+		}
+	}
+	return MergedCustomersResult{Customers: merged}, nil
+}
+
 // SharedWhatsApp implements [WhatsAppSharer]. It looks at every contact of the
 // connection.
 func (s *MemoryStore) SharedWhatsApp(ctx context.Context, p SharedWhatsAppParams) (SharedWhatsAppResult, error) {

@@ -253,6 +253,7 @@ func (s *Syncer) callMapper(conn Connection, customer Customer) (m mapped, err e
 			m, err = mapped{}, &hostError{doing: "mapper", err: errPanicked}
 		}
 	}()
+	customer.PhoneCountry = conn.phoneCountry(customer.DefaultAddress)
 	m.contact, err = s.mapper(conn.ID, customer)
 	switch {
 	case errors.Is(err, ErrSkip):
@@ -450,8 +451,12 @@ func (w *writer) erase(ctx context.Context, out *written) error {
 		return err
 	}
 	ids = slices.DeleteFunc(ids, func(id CustomerID) bool { return !removable(stored[id], RemovedRedacted) })
+	all, err := w.s.withMerged(ctx, w.conn.ID, ids)
+	if err != nil {
+		return err
+	}
 	if len(ids) > 0 {
-		hostErr := w.s.hostErase(ctx, Erasure{Connection: w.conn.ID, Reason: RemovedRedacted, Customers: slices.Clone(ids), At: w.s.millis()})
+		hostErr := w.s.hostErase(ctx, Erasure{Connection: w.conn.ID, Reason: RemovedRedacted, Customers: slices.Clone(all), At: w.s.millis()})
 		if ctx.Err() != nil {
 			return contextError(ctx)
 		}
@@ -464,7 +469,7 @@ func (w *writer) erase(ctx context.Context, out *written) error {
 		}
 	}
 	if len(ids) > 0 {
-		removed, err := w.s.eraseContacts(ctx, w.conn.ID, ids)
+		removed, err := w.s.eraseContacts(ctx, w.conn.ID, all)
 		if err != nil {
 			return err
 		}

@@ -258,7 +258,7 @@ func (s *Syncer) redactCustomer(ctx context.Context, id ConnectionID, ev Event) 
 			return err
 		}
 	}
-	_, err := s.eraseCustomers(ctx, id, ids)
+	_, _, err := s.eraseCustomers(ctx, id, ids)
 	return err
 }
 

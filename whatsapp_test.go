@@ -150,6 +150,48 @@ func TestWhatsAppContacts(t *testing.T) {
 	})
 }
 
+// An address that Shopify ceases to show takes neither the number nor the
+// WhatsApp contact along: it told the country of a number that is still there.
+func TestWhatsAppWithoutAddress(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		w.conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: "wa"}
+		s := w.syncer(shopifysync.WithPhoneNormalizer(taiwan))
+		create := func(phone string) int64 {
+			return w.shop.Create(shopifytest.Customer{
+				FirstName: "Ann", Phone: phone, SMSConsent: &shopifytest.SMSConsent{State: "SUBSCRIBED"},
+				DefaultAddress: &shopifytest.Address{CountryCode: "TW"},
+			}).ID
+		}
+		same, changed := create("0912345678"), create("0922222222")
+		w.sync(s)
+		before := w.contacts()
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.DeniedFields = []string{"defaultAddress"} })
+		if err := w.shop.Update(changed, func(c *shopifytest.Customer) { c.Phone = "0933333333" }); err != nil {
+			t.Fatal(err)
+		}
+		fresh := create("0944444444")
+		r := w.sync(s)
+		phones, links := map[int64]string{}, w.links()
+		for id, c := range w.contacts() {
+			phones[int64(id)] = c.Phone
+		}
+		if diff := cmp.Diff(map[int64]string{same: "+886912345678", changed: "0933333333", fresh: "0944444444"}, phones); diff != "" {
+			t.Errorf("phones (-want +got): %s", diff)
+		}
+		if diff := cmp.Diff(map[int64]string{same: "wa 886912345678"}, links); diff != "" {
+			t.Errorf("links (-want +got): %s", diff)
+		}
+		sms := func(c shopifysync.Contact) string { return attribute(c, shopifysync.AttrSMSConsent).Consent.Address }
+		id := shopifysync.CustomerID(same)
+		if got := w.contacts()[id]; sms(got) != sms(before[id]) || sms(got) == "" {
+			t.Errorf("the consent's number was %q and is %q", sms(before[id]), sms(got))
+		}
+		if r.WhatsApp[shopifysync.WhatsAppNotSeen] != 3 || r.Unchanged != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // The lists in a report stay short, whatever the store is like.
 func TestWhatsAppReportIsBounded(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {

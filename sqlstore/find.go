@@ -89,6 +89,22 @@ func (s *Store) sharedWhatsApp(ctx context.Context, p shopifysync.SharedWhatsApp
 	return slices.DeleteFunc(shared, func(one shopifysync.SharedWhatsApp) bool { return len(one.Customers) < 2 }), nil
 }
 
+// MergedCustomers implements [shopifysync.MergedFinder]. It reads an index of
+// tombstones.
+func (s *Store) MergedCustomers(ctx context.Context, p shopifysync.MergedCustomersParams) (shopifysync.MergedCustomersResult, error) {
+	if err := checkConnection(ctx, p.Connection); err != nil {
+		return shopifysync.MergedCustomersResult{}, err
+	}
+	var result shopifysync.MergedCustomersResult
+	err := s.retry(ctx, "find merged customers", func() (err error) {
+		result.Customers, err = s.queryIDs(ctx,
+			"SELECT customer_id FROM {contacts} WHERE connection_id = ? AND removed = 'merged' AND merged_into <> 0 AND merged_into = ? ORDER BY customer_id",
+			string(p.Connection), int64(p.Into))
+		return err
+	})
+	return result, err
+}
+
 // lowerASCII lowers A to Z only: strings.ToLower would take the Kelvin sign for
 // a k, and so one person for another.
 func lowerASCII(s string) string {

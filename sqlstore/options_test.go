@@ -67,8 +67,8 @@ func TestMigrationsText(t *testing.T) {
 			if token := left.FindString(step.SQL); token != "" {
 				t.Errorf("%s: %s was not replaced", d, token)
 			}
-			if statements := step.statements(); len(statements) < 2 {
-				t.Errorf("%s: %d statements", d, len(statements))
+			if n, ends := len(step.statements()), strings.Count(step.SQL, ";\n"); n != ends || n == 0 {
+				t.Errorf("%s: migration %d has %d statements, and %d end a line", d, i+1, n, ends)
 			}
 		}
 		if !strings.Contains(steps[0].SQL, " crm_contacts ") {

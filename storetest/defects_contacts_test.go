@@ -99,7 +99,7 @@ func attributesOf(c *contact, kind shopifysync.AttributeKind, change func(*shopi
 }
 
 func contactDefects() []defect {
-	return []defect{
+	return append(mergedDefects(), []defect{
 		// Versions.
 		{"loses the e-mail of a new contact", "Version/Created", "email: got", broken(writing(func(c *contact) { c.Email = "" }))},
 		{"calls a new contact updated", "Version/Created", `the outcome is "updated"`, broken(func(stored *contact, in contact, touch bool) (*contact, outcome) {
@@ -455,7 +455,7 @@ func contactDefects() []defect {
 			s.between = patient
 			return s
 		}},
-	}
+	}...)
 }
 
 // folded returns a contact as a store sees it that folds every text.

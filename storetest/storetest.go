@@ -62,7 +62,7 @@ func casesFor(f Features) []testCase {
 
 func contactCases() []testCase {
 	return slices.Concat(versionCases(), contentCases(), maskCases(), whatsAppCases(), batchCases(),
-		removalCases(), listingCases(), tenancyCases(), concurrencyCases(), modelCases())
+		removalCases(), mergedCases(), listingCases(), tenancyCases(), concurrencyCases(), modelCases())
 }
 
 func stateCases() []testCase {

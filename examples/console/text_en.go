@@ -15,7 +15,7 @@ var english = texts{
 	Done: map[string]string{
 		"connected":    "The store is connected.",
 		"edited":       "The connection is saved. Contacts and history stay as they are.",
-		"later":        "Fine: sync whenever you like, with the button below. Nothing is lost in between.",
+		"later":        "Fine: sync whenever you like, with the button below. Nothing is lost in between. Otherwise the first sync starts by itself in a day.",
 		"checked":      "Shopify was asked how the connection is.",
 		"caught-up":    "Recent changes were fetched.",
 		"disconnected": "The store is disconnected. Its contacts stay.",

@@ -15,7 +15,7 @@ var traditionalChinese = texts{
 	Done: map[string]string{
 		"connected":    "已連接商店。",
 		"edited":       "已儲存連接設定。聯絡人、同步紀錄都保留不變。",
-		"later":        "好的，您可以隨時在這裡按「立即同步」。在那之前不會漏掉任何資料。",
+		"later":        "好的，您可以隨時在這裡按「立即同步」。在那之前不會漏掉任何資料；若一直沒有同步，一天後會自動開始第一次同步。",
 		"checked":      "已向 Shopify 確認連接狀態。",
 		"caught-up":    "已補抓最近的變更。",
 		"disconnected": "已解除連接。聯絡人仍保留。",

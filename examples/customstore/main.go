@@ -61,7 +61,7 @@ func (e usageError) Error() string { return string(e) }
 func parse(args []string) (string, error) {
 	flags := flag.NewFlagSet("customstore", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	file := flags.String("db", "", "new SQLite `file`; default: one in the directory for temporary files")
+	file := flags.String("db", "", "new SQLite `file`; default: one in a temporary directory of its own")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(os.Stderr)
@@ -85,13 +85,20 @@ func parse(args []string) (string, error) {
 }
 
 func newTemporaryFile() (string, error) {
-	file := filepath.Join(os.TempDir(), "shopifysync-customstore.db")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(file + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
+	dir, err := os.MkdirTemp("", "shopifysync-customstore-")
+	return filepath.Join(dir, "people.db"), err
+}
+
+// openNew makes a database file that nobody else may read: it holds people.
+func openNew(file string) (*sql.DB, error) {
+	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return file, nil
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	return sql.Open("sqlite", dataSource(file))
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -99,7 +106,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dataSource(file))
+	db, err := openNew(file)
 	if err != nil {
 		return err
 	}

@@ -67,8 +67,8 @@ func TestOutput(t *testing.T) {
 	if diff := cmp.Diff(wantOutput, got); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
-	if _, err := os.Stat(file); err != nil {
-		t.Error(err)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: others may read it", info.Mode(), err)
 	}
 }
 

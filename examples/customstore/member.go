@@ -71,9 +71,22 @@ const (
 
 // memberIDs returns ids greater than after in ascending order, at most limit.
 func memberIDs(ctx context.Context, q querier, connection shopifysync.ConnectionID, after shopifysync.CustomerID, limit int, which string) ([]shopifysync.CustomerID, error) {
-	rows, err := q.QueryContext(ctx,
+	return queryIDs(ctx, q,
 		`SELECT customer_id FROM shopify_members WHERE connection = ? AND customer_id > ?`+which+` ORDER BY customer_id LIMIT ?`,
 		string(connection), int64(after), limit)
+}
+
+// mergedIDs returns the customers whose tombstones say that they were merged
+// into that one; 0 is nobody. In JSON an id is a text: numbers there lose digits in some
+// languages.
+func mergedIDs(ctx context.Context, q querier, connection shopifysync.ConnectionID, into shopifysync.CustomerID) ([]shopifysync.CustomerID, error) {
+	return queryIDs(ctx, q,
+		`SELECT customer_id FROM shopify_members WHERE connection = ? AND NOT live AND contact ->> '$.MergedInto' = NULLIF(?, '0') ORDER BY customer_id`,
+		string(connection), into.String())
+}
+
+func queryIDs(ctx context.Context, q querier, query string, args ...any) ([]shopifysync.CustomerID, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

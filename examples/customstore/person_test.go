@@ -219,6 +219,31 @@ func TestRedactionFindsTheUnlinked(t *testing.T) {
 	}
 }
 
+// Whoever was merged into an erased member is that person, too: the row that the
+// team had under the old number is found through the tombstone.
+func TestErasureFindsTheMerged(t *testing.T) {
+	d := newDesk(t)
+	d.link()
+	d.sync(shopifysync.Created, customer(8, 1))
+	if _, err := d.RemoveContacts(t.Context(), shopifysync.RemoveContactsParams{
+		Connection: tenant, Removals: []shopifysync.Removal{{CustomerID: 7, MergedInto: 8}}, Reason: shopifysync.RemovedMerged, ObservedAt: at(2),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	syncer, err := shopifysync.New(d.Store, shopifysync.StaticConnections(), shopifysync.WithStateStore(shopifysync.NewMemoryStore()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := syncer.Erase(t.Context(), shopifysync.PersonParams{Connection: tenant, CustomerID: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]shopifysync.CustomerID{7, 8}, receipt.Customers); diff != "" {
+		t.Errorf("erased (-want +got):\n%s", diff)
+	}
+	d.want(map[int64]row{1: {Tags: `["mine"]`, Note: "call after 18:00"}, 2: {Tags: "[]"}})
+}
+
 func TestShopRedactionOfAllFindsTheUnlinked(t *testing.T) {
 	d := newDesk(t)
 	d.link()

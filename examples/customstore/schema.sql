@@ -23,4 +23,6 @@ CREATE TABLE IF NOT EXISTS shopify_members (
     PRIMARY KEY (connection, customer_id)
 );
 CREATE INDEX IF NOT EXISTS shopify_members_live ON shopify_members (connection, customer_id) WHERE live;
+-- Who was merged into a member; a tombstone says so.
+CREATE INDEX IF NOT EXISTS shopify_members_merged ON shopify_members (connection, contact ->> '$.MergedInto') WHERE NOT live;
 CREATE INDEX IF NOT EXISTS shopify_members_person ON shopify_members (person_id);

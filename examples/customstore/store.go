@@ -127,6 +127,14 @@ func (s *Store) ContactIDs(ctx context.Context, p shopifysync.ContactIDsParams) 
 	return shopifysync.ContactIDsResult{IDs: ids}, err
 }
 
+// MergedCustomers implements [shopifysync.MergedFinder]: when somebody is
+// erased, the people whom the team had under the numbers merged into theirs are
+// erased, too.
+func (s *Store) MergedCustomers(ctx context.Context, p shopifysync.MergedCustomersParams) (shopifysync.MergedCustomersResult, error) {
+	ids, err := mergedIDs(ctx, s.db, p.Connection, p.Into)
+	return shopifysync.MergedCustomersResult{Customers: ids}, err
+}
+
 // applied tells what apply did.
 type applied struct {
 	outcome shopifysync.Outcome

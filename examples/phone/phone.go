@@ -22,7 +22,7 @@ func Options() []shopifysync.Option {
 // cannot be dialled is refused even if it looks international.
 func Normalize(raw, country string) (string, bool) {
 	if e164, ok := shopifysync.NormalizePhone(raw, country); ok {
-		raw, country = e164, "" // full-width digits, 00 for +
+		raw, country = e164, "" // full-width digits
 	}
 	n, err := phonenumbers.Parse(raw, country)
 	if err != nil || !phonenumbers.IsValidNumber(n) {

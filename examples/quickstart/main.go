@@ -36,6 +36,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -76,7 +77,6 @@ type config struct {
 	credentials shopifysync.Credentials
 	customers   int
 	db          string
-	keepDB      bool
 	json        bool
 	endpoint    string        // host:port
 	serve       string        // host:port; empty: end after the sync
@@ -91,7 +91,7 @@ func parse(args []string, getenv func(string) string) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&shop, "shop", "", "`address` of a real store, such as my-shop.myshopify.com; default: a demonstration store")
 	flags.IntVar(&c.customers, "customers", 10_000, "`number` of customers of the demonstration store")
-	flags.StringVar(&c.db, "db", "", "SQLite `file`; default: a new one in the directory for temporary files")
+	flags.StringVar(&c.db, "db", "", "SQLite `file`; default: a new one in a temporary directory of its own")
 	flags.BoolVar(&c.json, "json", false, "print JSON instead of text: one object of the runs, and with -serve one a line for each contact that changes")
 	flags.StringVar(&endpoint, "endpoint", "", "send every request to this loopback `address`, such as http://127.0.0.1:8080, whatever host it names")
 	flags.StringVar(&c.serve, "serve", "", "after the sync stay and serve webhooks at this `address`, such as 127.0.0.1:8080")
@@ -115,10 +115,6 @@ func parse(args []string, getenv func(string) string) (config, error) {
 	}
 	if _, _, err := net.SplitHostPort(c.serve); c.serve != "" && err != nil {
 		return c, usageError("-serve must be a host and a port, such as 127.0.0.1:8080")
-	}
-	c.keepDB = c.db != ""
-	if !c.keepDB {
-		c.db = filepath.Join(os.TempDir(), "shopifysync-quickstart.db")
 	}
 	if endpoint != "" {
 		var err error
@@ -183,7 +179,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		client.Transport = toEndpoint(cfg.endpoint)
 	}
 
-	db, err := openStore(cfg)
+	if cfg.db == "" {
+		dir, err := os.MkdirTemp("", "shopifysync-quickstart-")
+		if err != nil {
+			return err
+		}
+		cfg.db = filepath.Join(dir, "contacts.db")
+	}
+	db, err := openDB(cfg.db)
 	if err != nil {
 		return err
 	}
@@ -267,16 +270,17 @@ func syncs(ctx context.Context, syncer *shopifysync.Syncer, store *sqlstore.Stor
 	return out.changed(ctx, store, demo.touched)
 }
 
-// openStore opens the SQLite file, a new one unless -db named it.
-func openStore(cfg config) (*sql.DB, error) {
-	if !cfg.keepDB {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(cfg.db + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
-		}
+// openDB opens a SQLite file that nobody else may read: it holds people.
+func openDB(file string) (*sql.DB, error) {
+	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return sql.Open("sqlite", "file:"+cfg.db+"?"+sqlstore.SQLitePragmas)
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	name := &url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: sqlstore.SQLitePragmas}
+	return sql.Open("sqlite", name.String())
 }
 
 func migrated(ctx context.Context, db *sql.DB, file string) (*sqlstore.Store, error) {
@@ -292,16 +296,17 @@ func migrated(ctx context.Context, db *sql.DB, file string) (*sqlstore.Store, er
 
 // jsonRun is one sync in the -json output.
 type jsonRun struct {
-	Seen      int64 `json:"seen"`
-	Created   int64 `json:"created"`
-	Updated   int64 `json:"updated"`
-	Unchanged int64 `json:"unchanged"`
-	Stale     int64 `json:"stale"`
-	Skipped   int64 `json:"skipped"`
-	Failed    int64 `json:"failed"`
-	Removed   int64 `json:"removed"`
-	Complete  bool  `json:"complete"`
-	Resumed   bool  `json:"resumed"`
+	Seen      int64  `json:"seen"`
+	Created   int64  `json:"created"`
+	Updated   int64  `json:"updated"`
+	Unchanged int64  `json:"unchanged"`
+	Stale     int64  `json:"stale"`
+	Skipped   int64  `json:"skipped"`
+	Failed    int64  `json:"failed"`
+	Removed   int64  `json:"removed"`
+	Complete  bool   `json:"complete"`
+	Resumed   bool   `json:"resumed"`
+	Masked    string `json:"masked,omitempty"` // the fields that Shopify refused to show
 }
 
 func (o *output) end() error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,6 +72,8 @@ func TestDemoOfFewCustomers(t *testing.T) {
 }
 
 func TestDemoText(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	var stdout, stderr bytes.Buffer
 	if err := run(t.Context(), []string{"-customers", "300"}, none, &stdout, &stderr); err != nil {
 		t.Fatal(err)
@@ -82,6 +85,47 @@ func TestDemoText(t *testing.T) {
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("standard error: %s", stderr.String())
+	}
+	dirs, err := filepath.Glob(filepath.Join(tmp, "shopifysync-quickstart-*"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("directories %v, %v", dirs, err)
+	}
+	private(t, dirs[0], 0o700)
+	private(t, filepath.Join(dirs[0], "contacts.db"), 0o600)
+}
+
+// private checks that nobody else may read a file.
+func private(t *testing.T, file string, want os.FileMode) {
+	t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != want {
+		t.Errorf("%s has mode %v, want %v", filepath.Base(file), mode, want)
+	}
+}
+
+// A store that hides fields is told of, and a file's name is taken as it is.
+func TestRealStore(t *testing.T) {
+	fake := shopifytest.NewServer()
+	defer fake.Close()
+	store := fake.AddStore(shopifytest.StoreConfig{Domain: "real.myshopify.com", AccessToken: "t0ken", DeniedFields: []string{"note"}})
+	store.Generate(10, 3)
+	server := httptest.NewServer(fake.Handler())
+	defer server.Close()
+	db := filepath.Join(t.TempDir(), "100% 會員?#.db")
+	var stdout, stderr bytes.Buffer
+	args := []string{"-shop", "real.myshopify.com", "-endpoint", server.URL, "-db", db}
+	if err := run(t.Context(), args, env("SHOPIFY_ACCESS_TOKEN", "t0ken"), &stdout, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(stdout.String(), "Shopify did not show the app: note.") {
+		t.Errorf("the output does not say what was hidden:\n%s", stdout.String())
+	}
+	private(t, db, 0o600)
+	if got := runs(t, env("SHOPIFY_ACCESS_TOKEN", "t0ken"), args...); len(got) != 1 || got[0]["masked"] != "note" || got[0]["created"] != 0. {
+		t.Errorf("once more: %v", got)
 	}
 }
 

@@ -43,6 +43,7 @@ func (o *output) sync(ctx context.Context, s *shopifysync.Syncer, title string) 
 			Seen: report.Seen, Created: report.Created, Updated: report.Updated, Unchanged: report.Unchanged,
 			Stale: report.Stale, Skipped: report.SkippedTotal(), Failed: report.Failed,
 			Removed: report.RemovedTotal(), Complete: report.Complete, Resumed: report.Resumed,
+			Masked: report.Masked.String(),
 		})
 	}
 	if err != nil {
@@ -53,6 +54,9 @@ func (o *output) sync(ctx context.Context, s *shopifysync.Syncer, title string) 
 		report.Created, report.Updated, report.Unchanged, report.Stale, report.SkippedTotal(), report.Failed, report.RemovedTotal())
 	for _, f := range report.Failures {
 		o.textf("  failed: customer %d: %s\n", f.CustomerID, f.Reason)
+	}
+	if report.Masked != 0 {
+		o.textf("  Shopify did not show the app: %s. Ask for access to customer data, or use a Dev Dashboard app.\n", report.Masked)
 	}
 	if !report.Complete {
 		o.textf("  The run is not complete.\n")

@@ -15,6 +15,33 @@ import (
 	"github.com/omnichat/shopifysync/sqlstore"
 )
 
+func TestMergedCustomers(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		remove := func(reason shopifysync.RemovalReason, removals ...shopifysync.Removal) {
+			t.Helper()
+			if _, err := store.RemoveContacts(t.Context(), shopifysync.RemoveContactsParams{
+				Connection: sample.Connection, Reason: reason, ObservedAt: sample.FirstObserved, Removals: removals,
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		remove(shopifysync.RemovedMerged, shopifysync.Removal{CustomerID: 9, MergedInto: 1}, shopifysync.Removal{CustomerID: 3, MergedInto: 1},
+			shopifysync.Removal{CustomerID: 4, MergedInto: 3}, shopifysync.Removal{CustomerID: 5}, shopifysync.Removal{CustomerID: 6, MergedInto: 1})
+		remove(shopifysync.RemovedRedacted, shopifysync.Removal{CustomerID: 6}) // of whom nothing is known any more
+		for into, want := range map[shopifysync.CustomerID][]shopifysync.CustomerID{1: {3, 9}, 3: {4}, 4: nil, 0: nil} {
+			got, err := store.MergedCustomers(t.Context(), shopifysync.MergedCustomersParams{Connection: sample.Connection, Into: into})
+			if diff := cmp.Diff(want, got.Customers); diff != "" || err != nil {
+				t.Errorf("into %d: %v (-want +got): %s", into, err, diff)
+			}
+		}
+		got, err := store.MergedCustomers(t.Context(), shopifysync.MergedCustomersParams{Connection: "other", Into: 1})
+		if len(got.Customers) > 0 || err != nil {
+			t.Errorf("another connection: %+v, %v", got, err)
+		}
+	})
+}
+
 func TestSharedWhatsApp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
 		store := target.Open(t).Store(t)
