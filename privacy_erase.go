@@ -137,20 +137,51 @@ func (s *Syncer) forgetMark(ctx context.Context, id ConnectionID, customer Custo
 	return nil
 }
 
-// eraseShop erases all that is kept of a connection's customers. What a later
-// Connect needs stays: the store's identity, and that the connection is paused
-// or disconnected. If it is disconnected its secrets go, too.
-func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
+// eraseShop erases all that is kept of a connection's customers, as long as
+// still says that its state asks for it. What a later Connect needs stays: the
+// store's identity, and that the connection is paused or disconnected. If it is
+// disconnected its secrets go, too.
+//
+// It holds the lease that Connect holds, so that the contacts of a store that
+// is connected again meanwhile are not erased.
+func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID, still func(*ConnectionState) bool) error {
+	lease, until, err := s.takeLease(ctx, id, LeaseCheck, 0)
+	if err != nil {
+		return err
+	}
+	defer s.release(ctx, lease)
+	st, err := s.readState(ctx, id)
+	if err != nil || !still(&st) {
+		return err
+	}
+	ctx, stop := s.holdLease(ctx, lease, until, func(now *ConnectionState) bool { return !still(now) })
+	defer stop()
+	return ended(ctx, s.eraseHeld(ctx, st, still))
+}
+
+// eraseHeld is eraseShop with the lease.
+func (s *Syncer) eraseHeld(ctx context.Context, st ConnectionState, still func(*ConnectionState) bool) error {
+	id := st.Connection
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedShopRedacted, At: s.millis()}); err != nil {
 		return err
 	}
-	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, s.shopNow(id)); err != nil {
+	at := s.shopNow(id).Add(-2 * time.Second) // as Disconnect does: a sync may follow at once
+	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, at); err != nil {
 		return err
 	}
 	if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
 		return storeError("forget the runs and marks", err)
 	}
-	st, err := s.changeState(ctx, id, func(st *ConnectionState) bool {
+	if conns, keeps := s.conns.(ConnectionStore); keeps && st.Disconnected != nil {
+		if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {
+			return &hostError{doing: "delete the connection", err: err}
+		}
+	}
+	// Last, for this is what says that it is done.
+	_, err := s.changeState(ctx, id, func(st *ConnectionState) bool {
+		if !still(st) {
+			return false
+		}
 		kept := ConnectionState{
 			Connection: st.Connection, Revision: st.Revision, ShopID: st.ShopID, ConnectedAt: st.ConnectedAt,
 			Pause: st.Pause, Health: Health{State: st.Health.State, Message: st.Health.Message},
@@ -161,15 +192,11 @@ func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
 		*st = kept
 		return true
 	})
-	if err != nil {
-		return err
-	}
-	conns, keeps := s.conns.(ConnectionStore)
-	if st.Disconnected == nil || !keeps {
-		return nil
-	}
-	if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {
-		return &hostError{doing: "delete the connection", err: err}
-	}
-	return nil
+	return err
+}
+
+// gone reports whether the store has left: it was disconnected, or the app was
+// uninstalled.
+func (st *ConnectionState) gone() bool {
+	return st.Disconnected != nil || st.Pause != nil && st.Pause.State == HealthUninstalled
 }

@@ -246,7 +246,7 @@ func (s *Syncer) deliverPrivacy(ctx context.Context, a *access, ev Event) error 
 			return nil
 		}
 	}
-	return s.eraseShop(ctx, a.conn.ID)
+	return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
 }
 
 // redactCustomer erases the person of customers/redact.

@@ -521,6 +521,43 @@ func TestWebhookRedactsAShop(t *testing.T) {
 	}
 }
 
+// A store that is connected again while it is being erased comes after that:
+// what it then brings stays.
+func TestConnectWaitsForErasure(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		w.signs()
+		conns := w.connectable()
+		again := make(chan error, 1)
+		var s *shopifysync.Syncer
+		s = w.syncerWith(conns, shopifysync.WithStateStore(durable{w.store}), shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+			Erase: func(context.Context, shopifysync.Erasure) error {
+				go func() {
+					_, err := s.Connect(t.Context(), w.conn)
+					if err == nil {
+						_, err = s.Sync(t.Context(), shopifysync.SyncParams{Connection: connID})
+					}
+					again <- err
+				}()
+				time.Sleep(20 * time.Second)
+				return nil
+			},
+		}))
+		w.connect(s)
+		w.sync(s)
+		w.disconnect(s, false)
+		if got := status(mount(s), w.delivery("shop/redact")); got != http.StatusOK {
+			t.Errorf("status %d", got)
+		}
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		if st := w.state(); st.Disconnected != nil || st.RunAt.IsZero() || st.Health.State != shopifysync.HealthOK {
+			t.Errorf("%+v", st)
+		}
+		w.mirrors()
+	})
+}
+
 func TestWebhookDataRequest(t *testing.T) {
 	down := errors.New("down")
 	tests := []struct {
