@@ -186,7 +186,7 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 func (d *drain) confirmShop(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == "" || d.admin.version() == ""
+	d.asked = d.asked || !d.admin.confirmed()
 	return d.admin.confirmShop(ctx)
 }
 

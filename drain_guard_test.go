@@ -566,3 +566,53 @@ type brokenStore struct {
 func (b brokenStore) UpsertContacts(context.Context, shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
 	return shopifysync.UpsertContactsResult{}, b.broken()
 }
+
+// A host that saves another store's address and token under a connection's ID
+// gets an error: of that store nothing is read, and nobody is removed.
+func TestDrainOfAnotherStore(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		other := w.server.AddStore(shopifytest.StoreConfig{Domain: "other.myshopify.com", AccessToken: "canary-token-2", FirstCustomerID: 1000})
+		other.Generate(5, 9)
+		conns := shopifysync.StaticConnections(w.conn)
+		s := w.syncerWith(conns, shopifysync.WithStateStore(durable{w.store}))
+		w.sync(s)
+		w.drain(s)
+		want := w.contacts()
+		save := func(c shopifysync.Connection) {
+			if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: c}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := w.conn
+		c.Shop, c.Credentials.AccessToken = "other.myshopify.com", shopifysync.NewSecret("canary-token-2")
+		save(c)
+		time.Sleep(time.Minute)
+		for _, id := range w.ids() {
+			w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(id), Reason: "customers/delete"})
+		}
+		for range 3 {
+			if _, err := s.Drain(t.Context(), connID); !errors.Is(err, shopifysync.ErrAnotherStore) {
+				t.Errorf("drain: %v", err)
+			}
+			if _, err := w.member(s, other.Newest(1)[0].ID, 0); err == nil {
+				t.Error("the other store's customer was looked up")
+			}
+			time.Sleep(2 * time.Hour)
+		}
+		if diff := cmp.Diff(want, w.contacts()); diff != "" {
+			t.Errorf("contacts (-before +after):\n%s", diff)
+		}
+
+		// Taken back, it goes on at the cost of one question.
+		save(w.conn)
+		w.drain(s)
+		w.mirrors()
+		time.Sleep(time.Minute)
+		asked := w.server.Count("Shop")
+		w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(w.ids()[0])})
+		w.drain(s)
+		if n := w.server.Count("Shop") - asked; n != 0 {
+			t.Errorf("the store was asked who it is %d times more", n)
+		}
+	})
+}

@@ -57,6 +57,8 @@ type shared struct {
 	members   members
 	// served is the version that answered last, and was logged then.
 	served atomic.Pointer[servedVersion]
+	// confirmed is the shop that last proved to be the connection's store.
+	confirmed atomic.Pointer[Shop]
 }
 
 // A servedVersion is the API version that answered for the one asked for.
