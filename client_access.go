@@ -24,6 +24,12 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		return ctx, nil, wrapped(err)
 	}
 	a := &access{leave: leave}
+	opened := false
+	defer func() {
+		if !opened { // also when the host's lookup panics: Disconnect waits for who is inside
+			leave()
+		}
+	}()
 	a.conn, err = s.connection(inner, id)
 	if err == nil || errors.Is(err, ErrInvalidConnection) { // a disconnected one has no credentials
 		var telling error
@@ -35,10 +41,9 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		}
 	}
 	if err != nil {
-		err = ended(inner, err)
-		leave()
-		return ctx, nil, wrapped(err)
+		return ctx, nil, wrapped(ended(inner, err))
 	}
+	opened = true
 	return inner, a, nil
 }
 

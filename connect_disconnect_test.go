@@ -672,3 +672,38 @@ func TestDisconnectKeepsTheLatestSecret(t *testing.T) {
 		}
 	})
 }
+
+// A panicky lookup of connections panics while it is told to.
+type panicky struct {
+	shopifysync.ConnectionStore
+	panics bool
+}
+
+// Connection implements Connections.
+func (p *panicky) Connection(ctx context.Context, id shopifysync.ConnectionID) (shopifysync.Connection, error) {
+	if p.panics {
+		panic("canary")
+	}
+	return p.ConnectionStore.Connection(ctx, id)
+}
+
+// A call that ended by a panic of the host's code is not waited for.
+func TestDisconnectAfterAPanic(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		conns := &panicky{ConnectionStore: w.connectable()}
+		s := w.syncerWith(conns)
+		w.connect(s)
+		conns.panics = true
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			_, err := s.Drain(t.Context(), connID)
+			t.Errorf("Drain: %v", err)
+		}()
+		conns.panics = false
+		w.disconnect(s, false)
+	})
+}
