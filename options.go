@@ -341,8 +341,9 @@ func WithWebhookURL(template string) Option {
 const connectionPlaceholder = "{connection}"
 
 // WithWebhooksAtOnce sets how many webhooks are dealt with at once: 1 to
-// 10,000, default 256. More wait for a moment, then get 503 with Retry-After,
-// and Shopify sends them again.
+// 10,000, default 256. Of one connection at most a quarter may wait for
+// Shopify. More wait for a moment, then get 503 with Retry-After, and Shopify
+// sends them again.
 func WithWebhooksAtOnce(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > 10_000 {

@@ -43,6 +43,8 @@ type shared struct {
 	costs  shopify.Costs
 	tokens tokens
 	gate   gate
+	// places hold one for each webhook that may wait for Shopify.
+	places chan struct{}
 	// deliveries are webhooks that wait to be put into one call.
 	deliveries together[gathering]
 	// bulkEnded is set by a webhook that says so.
@@ -137,7 +139,7 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 	defer s.mu.Unlock()
 	sh := s.shared[id]
 	if sh == nil {
-		sh = &shared{bucket: throttle.New(), answering: newAnswering()}
+		sh = &shared{bucket: throttle.New(), answering: newAnswering(), places: make(chan struct{}, max(1, s.webhooksAtOnce/4))}
 		s.shared[id] = sh
 	}
 	return sh
