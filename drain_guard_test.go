@@ -616,3 +616,65 @@ func TestDrainOfAnotherStore(t *testing.T) {
 		}
 	})
 }
+
+// What a new webhook says has failed never: Shopify is asked again soon, and is
+// not believed at once that the customer is gone, however often an older mark
+// of the customer failed.
+func TestDrainAfterOldFailures(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		s := w.syncer()
+		w.sync(s)
+		id := w.ids()[0]
+		w.mark(shopifysync.Mark{
+			CustomerID: shopifysync.CustomerID(id), Attempts: 7, Reason: "mapper: odd", NotBefore: time.Now().Add(20 * time.Hour),
+		})
+		time.Sleep(time.Minute)
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.ReadLag = 5 * time.Second })
+		if err := w.shop.Update(id, func(c *shopifytest.Customer) { c.Note = "new" }); err != nil {
+			t.Fatal(err)
+		}
+		created := w.shop.Create(shopifytest.Customer{FirstName: "Ann"}).ID
+		w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(created), Attempts: 7})
+		w.put(w.event("customers/update", id), time.Now())
+		w.put(w.event("customers/create", created), time.Now())
+		time.Sleep(time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 2 || left[0].Attempts != 1 || left[1].Attempts != 1 {
+			t.Errorf("%+v", left)
+		}
+		time.Sleep(10 * time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 0 {
+			t.Errorf("marks are left: %+v", left)
+		}
+		w.mirrors()
+	})
+}
+
+// That Shopify said that a customer is gone is not forgotten for an update that
+// was delivered late: one null is enough, and even a stranger leaves a tombstone.
+func TestDrainOfLateUpdates(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		s := w.syncer()
+		w.sync(s)
+		time.Sleep(time.Minute)
+		stranger := w.shop.Create(shopifytest.Customer{FirstName: "Ann"}).ID
+		for _, id := range []int64{w.ids()[0], stranger} {
+			late := w.event("customers/update", id)
+			if err := w.shop.Delete(id); err != nil {
+				t.Fatal(err)
+			}
+			w.put(w.event("customers/delete", id), time.Now())
+			w.put(late, time.Now())
+		}
+		time.Sleep(time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 0 {
+			t.Errorf("marks are left: %+v", left)
+		}
+		if got := w.tombstones(stranger)[stranger]; got != shopifysync.RemovedDeleted {
+			t.Errorf("the stranger's tombstone: %q", got)
+		}
+		w.mirrors()
+	})
+}

@@ -193,8 +193,9 @@ func (m *memoryState) putMark(in Mark) {
 	if old.Floor.After(in.Floor) {
 		in.Floor = old.Floor
 	}
-	in.Reason = cmp.Or(in.Reason, old.Reason)
-	in.Attempts = cmp.Or(in.Attempts, old.Attempts)
+	if in.Reason == "" || old.Reason == topicDelete {
+		in.Reason = old.Reason
+	}
 	in.MergedInto = cmp.Or(in.MergedInto, old.MergedInto)
 	m.marks[in.CustomerID] = in
 }
