@@ -268,8 +268,10 @@ func (st *ConnectionState) note(outcome error, now time.Time) bool {
 	case !telling || st.Disconnected != nil:
 		return false
 	case health == HealthOK:
+		asked := !st.RedactAsked.IsZero()
+		st.RedactAsked = time.Time{} // it was an old one
 		if st.Pause == nil {
-			return false
+			return asked
 		}
 		st.Pause, st.CheckDue, st.CaughtUpAt = nil, true, time.Time{}
 		st.Health.State, st.Health.Message = HealthOK, ""

@@ -200,3 +200,59 @@ func (s *Syncer) eraseHeld(ctx context.Context, st ConnectionState, still func(*
 func (st *ConnectionState) gone() bool {
 	return st.Disconnected != nil || st.Pause != nil && st.Pause.State == HealthUninstalled
 }
+
+// redactWithin is how long after shop/redact a store is erased that does not
+// answer, neither its app nor that the app is gone: a merchant who has closed
+// the store, as a rule. The law gives 30 days.
+const redactWithin = 28 * 24 * time.Hour
+
+// redactShop does what shop/redact asks for, if Shopify refuses the
+// connection's token. While the store serves it the webhook is an old one; what
+// the store says otherwise is returned as an error, for a while.
+func (s *Syncer) redactShop(ctx context.Context, a *access) error {
+	refused, err := s.refused(ctx, a)
+	if err == nil && !refused {
+		s.logger.WarnContext(ctx, "a webhook asks to erase the store's data, but Shopify still serves the connection: it is an old one, and nothing is erased", "connection", string(a.conn.ID))
+		return nil
+	}
+	if err == nil {
+		return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
+	}
+	late := s.millis().Sub(a.state.RedactAsked) >= redactWithin
+	if _, closed := healthOf(err); !closed || !late {
+		return err
+	}
+	return s.eraseShop(ctx, a.conn.ID, func(st *ConnectionState) bool { return !st.RedactAsked.IsZero() && st.Pause != nil })
+}
+
+// eraseDue is what Serve does when an erasure may be due.
+func (s *Syncer) eraseDue(ctx context.Context, id ConnectionID) error {
+	st, err := s.readState(ctx, id)
+	if err != nil {
+		return err
+	}
+	if st.Disconnected != nil || st.RedactAsked.IsZero() {
+		return s.eraseShop(ctx, id, func(st *ConnectionState) bool {
+			by := st.eraseBy()
+			return !by.IsZero() && !by.After(s.millis())
+		})
+	}
+	ctx, leave, err := s.sharedOf(id).gate.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	a := &access{state: st}
+	if a.conn, err = s.connection(ctx, id); err != nil {
+		return err
+	}
+	return ended(ctx, s.redactShop(ctx, a))
+}
+
+// eraseBy is when all that is kept must be erased; zero: not by itself.
+func (st *ConnectionState) eraseBy() time.Time {
+	if st.Disconnected != nil {
+		return st.Disconnected.EraseBy
+	}
+	return time.Time{}
+}

@@ -82,6 +82,22 @@ func TestPlan(t *testing.T) {
 			}), nil,
 			map[string]time.Duration{"check": time.Minute},
 		},
+		"paused, and Shopify asked to erase it": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.RedactAsked = &Pause{State: HealthFrozen, ProbeAt: now.Add(time.Minute)}, ago(day)
+			}), nil,
+			map[string]time.Duration{"erasure": time.Minute},
+		},
+		"Shopify did not answer when it had asked to erase it": {
+			settled(func(st *ConnectionState) { st.RedactAsked = ago(time.Minute) }), nil,
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily, "erasure": -time.Minute},
+		},
+		"uninstalled, and Shopify did not answer when it had asked to erase it": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.RedactAsked = &Pause{State: HealthUninstalled}, ago(time.Minute)
+			}), nil,
+			map[string]time.Duration{"erasure": -time.Minute},
+		},
 		"uninstalled": {
 			settled(func(st *ConnectionState) { st.Pause = &Pause{State: HealthUninstalled} }), nil,
 			map[string]time.Duration{},

@@ -70,11 +70,7 @@ func (sv *server) chore(ctx context.Context, q request) (more bool, err error) {
 	case workCount:
 		return s.countDiffers(ctx, q.id)
 	case workErase:
-		err = s.eraseShop(ctx, q.id, func(st *ConnectionState) bool {
-			now := s.millis()
-			p := s.planOf(st, nil, now)
-			return p.due(workErase, now)
-		})
+		err = s.eraseDue(ctx, q.id)
 	case workRun:
 		_, err = s.Sync(ctx, SyncParams{Connection: q.id})
 	}

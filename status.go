@@ -24,6 +24,9 @@ type Status struct {
 	// Disconnect.
 	Pause        *Pause         `json:"pause,omitempty"`
 	Disconnected *Disconnection `json:"disconnected,omitempty"`
+	// RedactAsked is set while a shop/redact waits for Shopify to say whether
+	// the store has left.
+	RedactAsked time.Time `json:"redact_asked,omitzero"`
 
 	// Running is the run that goes on, in whatever process, with its Progress;
 	// nil if none does. Its UpdatedAt tells of when that is: a process that was
@@ -71,7 +74,7 @@ func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 		return nil, wrapped(err)
 	}
 	out := &Status{
-		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected,
+		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked,
 		InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
 	}
 	runs, err := s.state.Runs(ctx, RunsParams{Connection: id, Limit: statusRuns})

@@ -21,6 +21,11 @@ type ConnectionState struct {
 	// Pause is set while Shopify refuses the connection.
 	Pause *Pause `json:"pause,omitempty"`
 
+	// RedactAsked is when Shopify asked to erase the store's data (shop/redact),
+	// while it is open whether the store has left: it neither serves the
+	// connection nor refuses its token, as one that was closed.
+	RedactAsked time.Time `json:"redact_asked,omitzero"`
+
 	// CheckDue asks the next check not to wait for its time.
 	CheckDue bool `json:"check_due,omitempty"`
 	// CaughtUpTo is up to where the list of changed customers was read, by

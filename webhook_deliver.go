@@ -236,17 +236,34 @@ func (s *Syncer) deliverPrivacy(ctx context.Context, a *access, ev Event) error 
 	case topicCustomerRedact:
 		return s.redactCustomer(ctx, a.conn.ID, ev)
 	}
-	if a.state.Disconnected == nil {
-		refused, err := s.refused(ctx, a)
-		if err != nil {
-			return err
-		}
-		if !refused {
-			log.WarnContext(ctx, "a webhook asks to erase the store's data, but Shopify still serves the connection: it is an old one, and nothing is erased")
-			return nil
-		}
+	return s.deliverRedact(ctx, a)
+}
+
+// deliverRedact deals with shop/redact. Whether the store has left may take
+// weeks to find out: Serve does, in whatever process. Without it here Shopify
+// sends the webhook again, as often as it does.
+func (s *Syncer) deliverRedact(ctx context.Context, a *access) error {
+	if a.state.Disconnected != nil {
+		return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
 	}
-	return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
+	st, err := s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
+		if st.Disconnected != nil || !st.RedactAsked.IsZero() {
+			return false
+		}
+		st.RedactAsked = s.millis()
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	a.state = st
+	err = s.redactShop(ctx, a)
+	if err != nil && s.serving.Load() && !s.forgets() {
+		s.noteChanged(a.conn.ID)
+		s.logger.WarnContext(ctx, "the store's data is erased once Shopify says that the store has left", "connection", string(a.conn.ID), "error", err)
+		return nil
+	}
+	return err
 }
 
 // redactCustomer erases the person of customers/redact.

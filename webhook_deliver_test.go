@@ -521,6 +521,75 @@ func TestWebhookRedactsAShop(t *testing.T) {
 	}
 }
 
+// What Shopify asks to erase while it does not say whether the store has left,
+// as of one that was closed, is erased by Serve once that is known or no longer
+// to be waited for.
+func TestServeRedactsAShop(t *testing.T) {
+	const day = 24 * time.Hour
+	down := shopifytest.Fault{Times: shopifytest.Always, Status: 500}
+	state := func(to shopifytest.State) func(*world) {
+		return func(w *world) { w.shop.Configure(func(c *shopifytest.StoreConfig) { c.State = to }) }
+	}
+	tests := []struct {
+		name         string
+		before, then func(w *world)
+		asked        time.Duration // so long ago, when then happens
+		erased, open bool          // 90 minutes later
+	}{
+		{"closed, then its token is refused", state(shopifytest.Frozen), func(w *world) {
+			state(shopifytest.Open)(w)
+			w.shop.Uninstall()
+		}, 3 * time.Hour, true, false},
+		{"Shopify was down, then the token is refused", func(w *world) { w.shop.Inject(down) }, func(w *world) {
+			w.shop.ClearFaults()
+			w.shop.Uninstall()
+		}, 3 * time.Hour, true, false},
+		{"closed for 27 days", state(shopifytest.Frozen), func(*world) {}, 27 * day, false, true},
+		{"closed for 28 days", state(shopifytest.Locked), func(*world) {}, 28 * day, true, false},
+		{"Shopify is down for 28 days", func(w *world) { w.shop.Inject(down) }, func(*world) {}, 28 * day, false, true},
+		{"closed, then open again: it was an old webhook", state(shopifytest.Frozen), state(shopifytest.Open), 40 * day, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				w.signs()
+				s := w.syncerWith(w.connectable(), shopifysync.WithStateStore(durable{w.store}))
+				w.connect(s)
+				w.sync(s)
+				contacts := len(w.contacts())
+				stop := serve(t, s)
+				time.Sleep(time.Minute)
+				tt.before(w)
+				if got := status(mount(s), w.delivery("shop/redact")); got != http.StatusOK {
+					t.Errorf("status %d", got)
+				}
+				time.Sleep(time.Minute)
+				if got := w.status(s); got.RedactAsked.IsZero() || len(w.contacts()) != contacts {
+					t.Errorf("asked at %v, %d contacts", got.RedactAsked, len(w.contacts()))
+				}
+				stop()
+				w.remember(func(st *shopifysync.ConnectionState) { st.RedactAsked = time.Now().Add(-tt.asked) })
+				before := len(w.server.Requests())
+				stop = serve(t, s)
+				time.Sleep(30 * time.Minute)
+				if n := len(w.server.Requests()) - before; n > 200 { // an outage is asked about every five minutes
+					t.Errorf("%d requests", n)
+				}
+				tt.then(w)
+				time.Sleep(90 * time.Minute)
+				stop()
+				st := w.state()
+				if n := len(w.contacts()); (n == 0) != tt.erased || !tt.erased && n != contacts {
+					t.Errorf("%d contacts of %d are left", n, contacts)
+				}
+				if st.RedactAsked.IsZero() == tt.open || st.ShopID == "" {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
 // A store that is connected again while it is being erased comes after that:
 // what it then brings stays.
 func TestConnectWaitsForErasure(t *testing.T) {
