@@ -157,7 +157,7 @@ func (s *Syncer) undoLate(ctx context.Context, id ConnectionID, customer Custome
 	if err != nil || st.Disconnected == nil {
 		return err
 	}
-	if !st.Disconnected.EraseBy.IsZero() { // contacts were kept
+	if st.Disconnected.Kept {
 		return ErrNotConnected
 	}
 	stored, err := s.storedContact(ctx, id, customer)

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// keptFor is how long contacts may be kept after Disconnect.
-	keptFor = 30 * 24 * time.Hour
 	// farewellTimeout bounds what Disconnect asks of Shopify, which may be gone.
 	farewellTimeout = 10 * time.Second
 	// maxRounds bounds how often contacts that are newer than their removal are
@@ -25,7 +23,7 @@ type DisconnectParams struct {
 	Connection ConnectionID
 	// RemoveContacts removes the contacts, runs and marks at once. Otherwise
 	// they stay, to be adopted should the store be connected again, and must be
-	// erased 30 days later: see [DisconnectResult].EraseBy.
+	// erased 30 days later ([WithRetention]): see [DisconnectResult].EraseBy.
 	RemoveContacts bool
 }
 
@@ -33,7 +31,8 @@ type DisconnectParams struct {
 type DisconnectResult struct {
 	Removed int64 // contacts
 	// EraseBy is when contacts that were kept must be erased: by another
-	// Disconnect with RemoveContacts. Zero if they were removed.
+	// Disconnect with RemoveContacts. Zero if they were removed, or may be kept
+	// for ever.
 	EraseBy time.Time
 	// Unsubscribed is how many webhook subscriptions were removed.
 	Unsubscribed int
@@ -162,9 +161,12 @@ func (d *disconnect) mark(ctx context.Context) error {
 		}
 		switch {
 		case d.params.RemoveContacts:
-			end.EraseBy = time.Time{}
+			end.Kept, end.EraseBy = false, time.Time{}
 		case st.Disconnected == nil:
-			end.EraseBy = now.Add(keptFor)
+			end.Kept = true
+			if d.s.retention > 0 {
+				end.EraseBy = now.Add(d.s.retention)
+			}
 		}
 		if st.Disconnected != nil && end == *st.Disconnected {
 			return false

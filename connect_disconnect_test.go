@@ -93,6 +93,28 @@ func TestDisconnectKeeping(t *testing.T) {
 	})
 }
 
+// A host may keep contacts for longer, or for ever.
+func TestDisconnectRetention(t *testing.T) {
+	for _, keep := range []time.Duration{365 * 24 * time.Hour, 0, -time.Hour} {
+		inWorld(t, 10, func(t *testing.T, w *world) {
+			s := w.syncerWith(w.connectable(), shopifysync.WithRetention(keep))
+			w.connect(s)
+			w.sync(s)
+			got := w.disconnect(s, false)
+			end := w.state().Disconnected
+			if want := end.At.Add(keep); keep > 0 && !got.EraseBy.Equal(want) || keep <= 0 && !got.EraseBy.IsZero() {
+				t.Errorf("to be erased by %v", got.EraseBy)
+			}
+			if st := w.status(s); !st.EraseBy.Equal(got.EraseBy) || !end.Kept {
+				t.Errorf("%+v, %+v", st, end)
+			}
+			if removed := w.disconnect(s, true); removed.Removed != 10 || w.state().Disconnected.Kept {
+				t.Errorf("%+v, %+v", removed, w.state().Disconnected)
+			}
+		})
+	}
+}
+
 func TestDisconnectRemoving(t *testing.T) {
 	inWorld(t, 300, func(t *testing.T, w *world) {
 		conns := w.connectable()

@@ -184,7 +184,7 @@ func (s *Syncer) eraseHeld(ctx context.Context, st ConnectionState, still func(*
 		}
 		kept := ConnectionState{
 			Connection: st.Connection, Revision: st.Revision, ShopID: st.ShopID, ConnectedAt: st.ConnectedAt,
-			Pause: st.Pause, Health: Health{State: st.Health.State, Message: st.Health.Message},
+			Pause: st.Pause, ErasedAt: s.millis(), Health: Health{State: st.Health.State, Message: st.Health.Message},
 		}
 		if st.Disconnected != nil {
 			kept.Disconnected = &Disconnection{At: st.Disconnected.At}
@@ -233,7 +233,7 @@ func (s *Syncer) eraseDue(ctx context.Context, id ConnectionID) error {
 	}
 	if st.Disconnected != nil || st.RedactAsked.IsZero() {
 		return s.eraseShop(ctx, id, func(st *ConnectionState) bool {
-			by := st.eraseBy()
+			by := st.eraseBy(s.retention)
 			return !by.IsZero() && !by.After(s.millis())
 		})
 	}
@@ -249,10 +249,14 @@ func (s *Syncer) eraseDue(ctx context.Context, id ConnectionID) error {
 	return ended(ctx, s.redactShop(ctx, a))
 }
 
-// eraseBy is when all that is kept must be erased; zero: not by itself.
-func (st *ConnectionState) eraseBy() time.Time {
-	if st.Disconnected != nil {
+// eraseBy is when all that is kept must be erased, if after an uninstallation
+// it may be kept for so long; zero: not by itself.
+func (st *ConnectionState) eraseBy(retention time.Duration) time.Time {
+	switch {
+	case st.Disconnected != nil:
 		return st.Disconnected.EraseBy
+	case st.gone() && retention > 0 && st.Pause.Since.After(st.ErasedAt):
+		return st.Pause.Since.Add(retention)
 	}
 	return time.Time{}
 }

@@ -76,7 +76,7 @@ func TestEraseShop(t *testing.T) {
 			t.Errorf("%+v, %v", marks, err)
 		}
 		want := ConnectionState{
-			Connection: "c", ShopID: state.ShopID, ConnectedAt: now, Pause: state.Pause,
+			Connection: "c", ShopID: state.ShopID, ConnectedAt: now, Pause: state.Pause, ErasedAt: now,
 			Health: Health{State: HealthUninstalled, Message: ErrUninstalled.Error()},
 		}
 		if disconnected {

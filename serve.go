@@ -50,8 +50,8 @@ const (
 //     sync is the merchant's choice. A run that was cut off is resumed soon;
 //   - asks once an hour whether Shopify serves a connection again that it
 //     refused, and then checks it and catches up;
-//   - erases the contacts of disconnected connections when their time has come,
-//     and what Shopify asks to erase (shop/redact) once the store has left.
+//   - erases the contacts of connections that were disconnected or whose app was
+//     uninstalled when their time has come ([WithRetention]), and what Shopify asks to erase (shop/redact) once the store has left.
 //
 // Connections come and go while it works: a new one is noticed within 30
 // seconds. Work is bounded by [WithServeLimits] and goes round: a large store

@@ -53,10 +53,10 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	p := plan{large: st.Customers > largeStore, runAt: st.RunAt}
 	switch {
 	case st.Disconnected != nil:
-		p.at[workErase] = st.eraseBy()
+		p.at[workErase] = st.eraseBy(s.retention)
 		return p
 	case st.Pause != nil: // one request an hour, and no more before it succeeds
-		p.at[workCheck] = st.Pause.ProbeAt
+		p.at[workCheck], p.at[workErase] = st.Pause.ProbeAt, st.eraseBy(s.retention)
 		if !st.RedactAsked.IsZero() { // it asks as much
 			p.at[workCheck], p.at[workErase] = time.Time{}, st.Pause.ProbeAt
 			if st.Pause.ProbeAt.IsZero() {

@@ -102,6 +102,22 @@ func TestPlan(t *testing.T) {
 			settled(func(st *ConnectionState) { st.Pause = &Pause{State: HealthUninstalled} }), nil,
 			map[string]time.Duration{},
 		},
+		"uninstalled, contacts kept": {
+			settled(func(st *ConnectionState) { st.Pause = &Pause{State: HealthUninstalled, Since: ago(day)} }), nil,
+			map[string]time.Duration{"erasure": 29 * day},
+		},
+		"uninstalled, and erased": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.ErasedAt = &Pause{State: HealthUninstalled, Since: ago(40 * day)}, ago(10*day)
+			}), nil,
+			map[string]time.Duration{},
+		},
+		"uninstalled once more, since it was erased": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.ErasedAt = &Pause{State: HealthUninstalled, Since: ago(day)}, ago(10*day)
+			}), nil,
+			map[string]time.Duration{"erasure": 29 * day},
+		},
 		"disconnected": {
 			settled(func(st *ConnectionState) { st.Disconnected = &Disconnection{At: now} }), nil,
 			map[string]time.Duration{},

@@ -537,6 +537,43 @@ func TestServeErases(t *testing.T) {
 	})
 }
 
+// What a connection whose app was uninstalled has kept is erased in time, once,
+// or never if the host says so. It need not be disconnected for that.
+func TestServeErasesTheUninstalled(t *testing.T) {
+	for _, keep := range []time.Duration{48 * time.Hour, 0} {
+		inFleet(t, func(t *testing.T, fl *fleet) {
+			fl.add("left", 10, nil)
+			erased := 0
+			s := fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithRetention(keep), shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+				Erase: func(context.Context, shopifysync.Erasure) error { erased++; return nil },
+			}))
+			if _, err := s.Sync(t.Context(), shopifysync.SyncParams{Connection: "left"}); err != nil {
+				t.Fatal(err)
+			}
+			since := time.Now()
+			fl.setState("left", func(st *shopifysync.ConnectionState) {
+				st.Pause = &shopifysync.Pause{State: shopifysync.HealthUninstalled, Since: since}
+			})
+			requests := len(fl.server.Requests())
+			stop := serve(t, s)
+			time.Sleep(48*time.Hour - time.Minute)
+			fl.mirrors("left")
+			time.Sleep(5 * time.Hour)
+			stop()
+			live, err := fl.store.ContactIDs(t.Context(), shopifysync.ContactIDsParams{Connection: "left", Limit: 10})
+			if want := map[bool]int{true: 0, false: 10}[keep > 0]; err != nil || len(live.IDs) != want || erased != (10-want)/10 {
+				t.Errorf("%d contacts are left, erased %d times, %v", len(live.IDs), erased, err)
+			}
+			if st := fl.state("left"); st.Pause == nil || st.ErasedAt.IsZero() != (keep <= 0) {
+				t.Errorf("%+v", st)
+			}
+			if n := len(fl.server.Requests()) - requests; n > 0 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
 // A run that was cut off by a killed process is resumed soon.
 func TestServeResumesRuns(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {

@@ -24,6 +24,9 @@ type Status struct {
 	// Disconnect.
 	Pause        *Pause         `json:"pause,omitempty"`
 	Disconnected *Disconnection `json:"disconnected,omitempty"`
+	// EraseBy is when Serve erases what is kept of a store that was disconnected
+	// or whose app was uninstalled, unless it is connected again.
+	EraseBy time.Time `json:"erase_by,omitzero"`
 	// RedactAsked is set while a shop/redact waits for Shopify to say whether
 	// the store has left.
 	RedactAsked time.Time `json:"redact_asked,omitzero"`
@@ -74,7 +77,7 @@ func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 		return nil, wrapped(err)
 	}
 	out := &Status{
-		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked,
+		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked, EraseBy: st.eraseBy(s.retention),
 		InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
 	}
 	runs, err := s.state.Runs(ctx, RunsParams{Connection: id, Limit: statusRuns})

@@ -26,6 +26,9 @@ type ConnectionState struct {
 	// connection nor refuses its token, as one that was closed.
 	RedactAsked time.Time `json:"redact_asked,omitzero"`
 
+	// ErasedAt is when everything that was kept of its customers was erased.
+	ErasedAt time.Time `json:"erased_at,omitzero"`
+
 	// CheckDue asks the next check not to wait for its time.
 	CheckDue bool `json:"check_due,omitempty"`
 	// CaughtUpTo is up to where the list of changed customers was read, by
@@ -56,8 +59,9 @@ type Pause struct {
 
 // A Disconnection is what stays of a connection that was disconnected.
 type Disconnection struct {
-	At time.Time `json:"at"`
+	At   time.Time `json:"at"`
+	Kept bool      `json:"kept,omitempty"` // contacts were not removed at once
 	// EraseBy is when contacts that were kept must be erased unless the store is
-	// connected again: 30 days later. Zero if they were removed at once.
+	// connected again; see [WithRetention]. Zero: never, or they were removed.
 	EraseBy time.Time `json:"erase_by,omitzero"`
 }
