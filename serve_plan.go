@@ -94,12 +94,18 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	default:
 		p.at[workRun] = after(st.RunAt, every)
 	}
-	if last != nil && last.State == RunFailed && !last.UpdatedAt.After(now.Add(clockSkew)) {
-		again := last.UpdatedAt.Add(failedRunWait)
-		for _, kind := range []workKind{workRun, workCount} {
-			if at := p.at[kind]; !at.IsZero() && at.Before(again) {
-				p.at[kind] = again
-			}
+	var again time.Time // not before
+	if last != nil && !last.UpdatedAt.After(now.Add(clockSkew)) {
+		switch last.State {
+		case RunFailed:
+			again = last.UpdatedAt.Add(failedRunWait)
+		case RunCancelled: // somebody does not want it now
+			again = last.UpdatedAt.Add(every)
+		}
+	}
+	for _, kind := range []workKind{workRun, workCount} {
+		if at := p.at[kind]; !at.IsZero() && at.Before(again) {
+			p.at[kind] = again
 		}
 	}
 	return p

@@ -64,6 +64,24 @@ func TestPlan(t *testing.T) {
 			settled(nil), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily},
 		},
+		"one that was cancelled when its time had come": {
+			settled(func(st *ConnectionState) { st.RunAt = ago(2 * day) }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a cancelled first one": {
+			settled(func(st *ConnectionState) { st.RunAt, st.ConnectedAt = time.Time{}, time.Time{} }),
+			&Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a cancelled first one of a store that was connected long ago": {
+			settled(func(st *ConnectionState) { st.RunAt = time.Time{} }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a large store's that was cancelled": {
+			settled(func(st *ConnectionState) { st.Customers, st.RunAt, st.CountedAt = 100_001, ago(9*day), ago(2*day) }),
+			&Run{State: RunCancelled, UpdatedAt: now},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "count": daily, "run": daily},
+		},
 		"a running one, or one that was cut off": {
 			settled(nil), &Run{State: RunRunning, UpdatedAt: ago(time.Second)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": 29 * time.Second},
