@@ -341,7 +341,7 @@ func (d *disconnect) forget(ctx context.Context) error {
 		_, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
 			st.RunAt, st.TriedAt, st.InStepAsOf, st.CountedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 			st.CaughtUpTo, st.CaughtUpAt, st.Customers = time.Time{}, time.Time{}, 0
-			st.Health = Health{}
+			st.Health, st.DataRequests = Health{}, nil
 			return true
 		})
 		if err != nil {

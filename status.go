@@ -27,6 +27,10 @@ type Status struct {
 	// EraseBy is when Serve erases what is kept of a store that was disconnected
 	// or whose app was uninstalled, unless it is connected again.
 	EraseBy time.Time `json:"erase_by,omitzero"`
+	// DataRequests are requests of people for their data that the merchant must
+	// answer within 30 days, for no [PrivacyHandler] took them. They are listed
+	// for so long, whether answered or not.
+	DataRequests []OpenDataRequest `json:"data_requests,omitempty"`
 	// RedactAsked is set while a shop/redact waits for Shopify to say whether
 	// the store has left.
 	RedactAsked time.Time `json:"redact_asked,omitzero"`
@@ -78,7 +82,7 @@ func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 	}
 	out := &Status{
 		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked, EraseBy: st.eraseBy(s.retention),
-		InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
+		DataRequests: st.openDataRequests(s.now()), InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
 	}
 	runs, err := s.state.Runs(ctx, RunsParams{Connection: id, Limit: statusRuns})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -227,7 +228,7 @@ func (s *Syncer) deliverPrivacy(ctx context.Context, a *access, ev Event) error 
 		r := DataRequest{Connection: a.conn.ID, ID: request.DataRequestID, Customers: ev.Customers, Email: request.Email, Phone: request.Phone}
 		if s.privacy.DataRequest == nil {
 			log.WarnContext(ctx, "a customer asked for their data, and the merchant must get it within 30 days: see WithPrivacyHandler", "request", r.ID, slog.Any("customers", r.Customers))
-			return nil
+			return s.keepDataRequest(ctx, r)
 		}
 		if err := s.privacy.DataRequest(ctx, r); err != nil {
 			return &hostError{doing: "privacy handler: data request", err: err}
@@ -263,6 +264,21 @@ func (s *Syncer) deliverRedact(ctx context.Context, a *access) error {
 		s.logger.WarnContext(ctx, "the store's data is erased once Shopify says that the store has left", "connection", string(a.conn.ID), "error", err)
 		return nil
 	}
+	return err
+}
+
+// keepDataRequest keeps a request that no handler takes where Status shows it.
+func (s *Syncer) keepDataRequest(ctx context.Context, r DataRequest) error {
+	_, err := s.changeState(ctx, r.Connection, func(st *ConnectionState) bool {
+		now := s.millis()
+		open := st.openDataRequests(now)
+		if slices.ContainsFunc(open, func(old OpenDataRequest) bool { return old.ID == r.ID }) {
+			return false
+		}
+		open = append(open, OpenDataRequest{ID: r.ID, At: now, Customers: r.Customers})
+		st.DataRequests = open[max(0, len(open)-maxDataRequests):]
+		return true
+	})
 	return err
 }
 

@@ -2,6 +2,7 @@ package shopifysync_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -674,6 +675,58 @@ func TestWebhookDataRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A data request that nobody took is listed by Status for the time in which it
+// must be answered: by numbers alone, and not without end.
+func TestOpenDataRequests(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		w.signs()
+		s := w.syncerWith(w.connectable())
+		w.connect(s)
+		began := time.Now().UTC()
+		id := w.ids()[0]
+		request := func(number int) *http.Request {
+			return signed("/webhooks/shopify/"+string(connID), "customers/data_request", fmt.Sprintf(
+				`{"shop_id":%d,"shop_domain":"demo.myshopify.com","customer":{"id":%d,"email":"ann@example.com","phone":"+886912345678"},"data_request":{"id":%d}}`,
+				w.shop.Config().ShopID, id, number))
+		}
+		deliver := func(number int) {
+			t.Helper()
+			if got := status(mount(s), request(number)); got != http.StatusOK {
+				t.Errorf("request %d: status %d", number, got)
+			}
+		}
+		deliver(1)
+		deliver(1) // Shopify may send it again
+		want := []shopifysync.OpenDataRequest{{ID: 1, At: began.Truncate(time.Millisecond), Customers: []shopifysync.CustomerID{shopifysync.CustomerID(id)}}}
+		got := w.status(s)
+		if diff := cmp.Diff(want, got.DataRequests); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if data, err := json.Marshal(got); err != nil || strings.Contains(string(data), "ann@") || strings.Contains(string(data), "886912345678") {
+			t.Errorf("%v %s", err, data)
+		}
+		for number := 2; number <= 150; number++ {
+			deliver(number)
+		}
+		if got := w.status(s).DataRequests; len(got) != 100 || got[99].ID != 150 {
+			t.Errorf("%d are listed", len(got))
+		}
+		time.Sleep(29 * 24 * time.Hour)
+		deliver(151)
+		if got := w.status(s).DataRequests; len(got) != 100 {
+			t.Errorf("after 29 days %d are listed", len(got))
+		}
+		time.Sleep(25 * time.Hour)
+		if got := w.status(s).DataRequests; len(got) != 1 || got[0].ID != 151 {
+			t.Errorf("after 30 days %+v are listed", got)
+		}
+		w.disconnect(s, true)
+		if got := w.state().DataRequests; len(got) != 0 {
+			t.Errorf("%d are left", len(got))
+		}
+	})
 }
 
 // After Disconnect nothing is served but what privacy law asks for.

@@ -36,7 +36,8 @@ func fullState() shopifysync.ConnectionState {
 		Pause:    &shopifysync.Pause{State: shopifysync.HealthFrozen, Since: observedAt(5), ProbeAt: observedAt(6)},
 		CheckDue: true, CaughtUpTo: observedAt(7), CaughtUpAt: observedAt(8), RunAt: observedAt(9), InStepAsOf: observedAt(10),
 		TriedAt: observedAt(11), Customers: 9007199254740993, CountedAt: observedAt(12),
-		RedactAsked: observedAt(13), ErasedAt: observedAt(14),
+		DataRequests: []shopifysync.OpenDataRequest{{ID: 9007199254740993, At: observedAt(15), Customers: []shopifysync.CustomerID{9007199254740993}}},
+		RedactAsked:  observedAt(13), ErasedAt: observedAt(14),
 	}
 }
 
