@@ -24,6 +24,12 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		return ctx, nil, wrapped(err)
 	}
 	a := &access{leave: leave}
+	opened := false
+	defer func() {
+		if !opened { // also when the host's lookup panics: Disconnect waits for who is inside
+			leave()
+		}
+	}()
 	a.conn, err = s.connection(inner, id)
 	if err == nil || errors.Is(err, ErrInvalidConnection) { // a disconnected one has no credentials
 		var telling error
@@ -35,10 +41,9 @@ func (s *Syncer) open(ctx context.Context, id ConnectionID) (context.Context, *a
 		}
 	}
 	if err != nil {
-		err = ended(inner, err)
-		leave()
-		return ctx, nil, wrapped(err)
+		return ctx, nil, wrapped(ended(inner, err))
 	}
+	opened = true
 	return inner, a, nil
 }
 
@@ -152,7 +157,7 @@ func (s *Syncer) undoLate(ctx context.Context, id ConnectionID, customer Custome
 	if err != nil || st.Disconnected == nil {
 		return err
 	}
-	if by := st.Disconnected.EraseBy; by.After(st.Disconnected.At) { // contacts were kept
+	if st.Disconnected.Kept {
 		return ErrNotConnected
 	}
 	stored, err := s.storedContact(ctx, id, customer)
@@ -263,8 +268,10 @@ func (st *ConnectionState) note(outcome error, now time.Time) bool {
 	case !telling || st.Disconnected != nil:
 		return false
 	case health == HealthOK:
+		asked := !st.RedactAsked.IsZero()
+		st.RedactAsked = time.Time{} // it was an old one
 		if st.Pause == nil {
-			return false
+			return asked
 		}
 		st.Pause, st.CheckDue, st.CaughtUpAt = nil, true, time.Time{}
 		st.Health.State, st.Health.Message = HealthOK, ""

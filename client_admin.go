@@ -596,13 +596,22 @@ func (a *admin) checkShop(ctx context.Context) (ShopInfo, error) {
 		return info, &APIError{Op: "Shop", Err: ErrShopMoved}
 	}
 	a.shopID = info.ID
+	a.s.sharedOf(a.conn.ID).confirmed.Store(&a.conn.Shop)
 	return info, nil
 }
 
-// confirmShop is checkShop for the first call of a connection, when the store's
-// identity is not known, or of a process, when the version served is not.
+// confirmed reports whether checkShop has nothing to find out: this process
+// knows that the shop named is the connection's store, and the version served.
+// A host may save another shop under a connection's ID, without Connect.
+func (a *admin) confirmed() bool {
+	shop := a.s.sharedOf(a.conn.ID).confirmed.Load()
+	return a.shopID != "" && a.version() != "" && shop != nil && *shop == a.conn.Shop
+}
+
+// confirmShop is checkShop when it has something to find out: for the first
+// call of a connection, of a process, or after the shop was changed.
 func (a *admin) confirmShop(ctx context.Context) error {
-	if a.shopID != "" && a.version() != "" {
+	if a.confirmed() {
 		return nil
 	}
 	if _, err := a.checkShop(ctx); err != nil {

@@ -203,7 +203,7 @@ func (st *ConnectionState) connected(h Health, s *Syncer) {
 		st.ConnectedAt = now
 	}
 	st.ShopID, st.Health = h.Shop.ID, h
-	st.Disconnected, st.Pause = nil, nil
+	st.Disconnected, st.Pause, st.RedactAsked = nil, nil, time.Time{}
 	st.CheckDue = s.webhookURL != "" // until it has subscribed
 }
 

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// keptFor is how long contacts may be kept after Disconnect.
-	keptFor = 30 * 24 * time.Hour
 	// farewellTimeout bounds what Disconnect asks of Shopify, which may be gone.
 	farewellTimeout = 10 * time.Second
 	// maxRounds bounds how often contacts that are newer than their removal are
@@ -25,7 +23,7 @@ type DisconnectParams struct {
 	Connection ConnectionID
 	// RemoveContacts removes the contacts, runs and marks at once. Otherwise
 	// they stay, to be adopted should the store be connected again, and must be
-	// erased 30 days later: see [DisconnectResult].EraseBy.
+	// erased 30 days later ([WithRetention]): see [DisconnectResult].EraseBy.
 	RemoveContacts bool
 }
 
@@ -34,7 +32,7 @@ type DisconnectResult struct {
 	Removed int64 // contacts
 	// EraseBy is when contacts that were kept must be erased: [Syncer.Serve] does
 	// it then, without it another Disconnect with RemoveContacts. Zero if they
-	// were removed.
+	// were removed, or may be kept for ever.
 	EraseBy time.Time
 	// Unsubscribed is how many webhook subscriptions were removed.
 	Unsubscribed int
@@ -173,9 +171,12 @@ func (d *disconnect) mark(ctx context.Context) error {
 		}
 		switch {
 		case d.params.RemoveContacts:
-			end.EraseBy = end.At // until they are
+			end.Kept, end.EraseBy = false, end.At // until they are
 		case st.Disconnected == nil:
-			end.EraseBy = now.Add(keptFor)
+			end.Kept = true
+			if d.s.retention > 0 {
+				end.EraseBy = now.Add(d.s.retention)
+			}
 		}
 		if st.Disconnected != nil && end == *st.Disconnected {
 			return false
@@ -360,7 +361,7 @@ func (d *disconnect) forget(ctx context.Context) error {
 		_, err := d.s.changeState(ctx, d.params.Connection, func(st *ConnectionState) bool {
 			st.RunAt, st.TriedAt, st.InStepAsOf, st.CountedAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 			st.CaughtUpTo, st.CaughtUpAt, st.Customers = time.Time{}, time.Time{}, 0
-			st.Health = Health{}
+			st.Health, st.DataRequests = Health{}, nil
 			if st.Disconnected != nil {
 				st.Disconnected = &Disconnection{At: st.Disconnected.At}
 			}
@@ -389,7 +390,7 @@ func (s *Syncer) eraseLeft(ctx context.Context, id ConnectionID) error {
 		return err
 	}
 	if !st.Disconnected.removing() {
-		return s.eraseShop(ctx, id)
+		return s.eraseDue(ctx, id)
 	}
 	d := &disconnect{s: s, params: DisconnectParams{Connection: id, RemoveContacts: true}, finish: true}
 	if err := d.run(ctx); !errors.Is(err, errOver) {

@@ -97,6 +97,28 @@ func TestDisconnectKeeping(t *testing.T) {
 	})
 }
 
+// A host may keep contacts for longer, or for ever.
+func TestDisconnectRetention(t *testing.T) {
+	for _, keep := range []time.Duration{365 * 24 * time.Hour, 0, -time.Hour} {
+		inWorld(t, 10, func(t *testing.T, w *world) {
+			s := w.syncerWith(w.connectable(), shopifysync.WithRetention(keep))
+			w.connect(s)
+			w.sync(s)
+			got := w.disconnect(s, false)
+			end := w.state().Disconnected
+			if want := end.At.Add(keep); keep > 0 && !got.EraseBy.Equal(want) || keep <= 0 && !got.EraseBy.IsZero() {
+				t.Errorf("to be erased by %v", got.EraseBy)
+			}
+			if st := w.status(s); !st.EraseBy.Equal(got.EraseBy) || !end.Kept {
+				t.Errorf("%+v, %+v", st, end)
+			}
+			if removed := w.disconnect(s, true); removed.Removed != 10 || w.state().Disconnected.Kept {
+				t.Errorf("%+v, %+v", removed, w.state().Disconnected)
+			}
+		})
+	}
+}
+
 func TestDisconnectRemoving(t *testing.T) {
 	inWorld(t, 300, func(t *testing.T, w *world) {
 		conns := w.connectable()
@@ -777,5 +799,40 @@ func TestDisconnectKeepsTheLatestSecret(t *testing.T) {
 		if err != nil || !kept.Credentials.ClientSecret.Equal(rotated.Credentials.ClientSecret) || !kept.Credentials.AccessToken.IsZero() {
 			t.Errorf("%v: not the latest secret is kept", err)
 		}
+	})
+}
+
+// A panicky lookup of connections panics while it is told to.
+type panicky struct {
+	shopifysync.ConnectionStore
+	panics bool
+}
+
+// Connection implements Connections.
+func (p *panicky) Connection(ctx context.Context, id shopifysync.ConnectionID) (shopifysync.Connection, error) {
+	if p.panics {
+		panic("canary")
+	}
+	return p.ConnectionStore.Connection(ctx, id)
+}
+
+// A call that ended by a panic of the host's code is not waited for.
+func TestDisconnectAfterAPanic(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		conns := &panicky{ConnectionStore: w.connectable()}
+		s := w.syncerWith(conns)
+		w.connect(s)
+		conns.panics = true
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			_, err := s.Drain(t.Context(), connID)
+			t.Errorf("Drain: %v", err)
+		}()
+		conns.panics = false
+		w.disconnect(s, false)
 	})
 }

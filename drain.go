@@ -186,7 +186,7 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 func (d *drain) confirmShop(ctx context.Context) error {
-	d.asked = d.asked || d.admin.shopID == "" || d.admin.version() == ""
+	d.asked = d.asked || !d.admin.confirmed()
 	return d.admin.confirmShop(ctx)
 }
 
@@ -426,7 +426,7 @@ func (w *writer) postpone(ctx context.Context, marks []Mark, late map[CustomerID
 // settleHealth remembers what a call's outcome says of the connection, if that
 // is news.
 func (s *Syncer) settleHealth(ctx context.Context, a *access, outcome error) {
-	if outcome != nil || a.state.Pause != nil {
+	if outcome != nil || a.state.Pause != nil || !a.state.RedactAsked.IsZero() {
 		s.noteHealth(ctx, a.conn.ID, outcome)
 	}
 }

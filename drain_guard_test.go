@@ -604,3 +604,115 @@ type brokenStore struct {
 func (b brokenStore) UpsertContacts(context.Context, shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
 	return shopifysync.UpsertContactsResult{}, b.broken()
 }
+
+// A host that saves another store's address and token under a connection's ID
+// gets an error: of that store nothing is read, and nobody is removed.
+func TestDrainOfAnotherStore(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		other := w.server.AddStore(shopifytest.StoreConfig{Domain: "other.myshopify.com", AccessToken: "canary-token-2", FirstCustomerID: 1000})
+		other.Generate(5, 9)
+		conns := shopifysync.StaticConnections(w.conn)
+		s := w.syncerWith(conns, shopifysync.WithStateStore(durable{w.store}))
+		w.sync(s)
+		w.drain(s)
+		want := w.contacts()
+		save := func(c shopifysync.Connection) {
+			if _, err := conns.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: c}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := w.conn
+		c.Shop, c.Credentials.AccessToken = "other.myshopify.com", shopifysync.NewSecret("canary-token-2")
+		save(c)
+		time.Sleep(time.Minute)
+		for _, id := range w.ids() {
+			w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(id), Reason: "customers/delete"})
+		}
+		for range 3 {
+			if _, err := s.Drain(t.Context(), connID); !errors.Is(err, shopifysync.ErrAnotherStore) {
+				t.Errorf("drain: %v", err)
+			}
+			if _, err := w.member(s, other.Newest(1)[0].ID, 0); err == nil {
+				t.Error("the other store's customer was looked up")
+			}
+			time.Sleep(2 * time.Hour)
+		}
+		if diff := cmp.Diff(want, w.contacts()); diff != "" {
+			t.Errorf("contacts (-before +after):\n%s", diff)
+		}
+
+		// Taken back, it goes on at the cost of one question.
+		save(w.conn)
+		w.drain(s)
+		w.mirrors()
+		time.Sleep(time.Minute)
+		asked := w.server.Count("Shop")
+		w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(w.ids()[0])})
+		w.drain(s)
+		if n := w.server.Count("Shop") - asked; n != 0 {
+			t.Errorf("the store was asked who it is %d times more", n)
+		}
+	})
+}
+
+// What a new webhook says has failed never: Shopify is asked again soon, and is
+// not believed at once that the customer is gone, however often an older mark
+// of the customer failed.
+func TestDrainAfterOldFailures(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		s := w.syncer()
+		w.sync(s)
+		id := w.ids()[0]
+		w.mark(shopifysync.Mark{
+			CustomerID: shopifysync.CustomerID(id), Attempts: 7, Reason: "mapper: odd", NotBefore: time.Now().Add(20 * time.Hour),
+		})
+		time.Sleep(time.Minute)
+		w.shop.Configure(func(c *shopifytest.StoreConfig) { c.ReadLag = 5 * time.Second })
+		if err := w.shop.Update(id, func(c *shopifytest.Customer) { c.Note = "new" }); err != nil {
+			t.Fatal(err)
+		}
+		created := w.shop.Create(shopifytest.Customer{FirstName: "Ann"}).ID
+		w.mark(shopifysync.Mark{CustomerID: shopifysync.CustomerID(created), Attempts: 7})
+		w.put(w.event("customers/update", id), time.Now())
+		w.put(w.event("customers/create", created), time.Now())
+		time.Sleep(time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 2 || left[0].Attempts != 1 || left[1].Attempts != 1 {
+			t.Errorf("%+v", left)
+		}
+		time.Sleep(10 * time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 0 {
+			t.Errorf("marks are left: %+v", left)
+		}
+		w.mirrors()
+	})
+}
+
+// That Shopify said that a customer is gone is not forgotten for an update that
+// was delivered late: one null is enough, and even a stranger leaves a tombstone.
+func TestDrainOfLateUpdates(t *testing.T) {
+	inWorld(t, 5, func(t *testing.T, w *world) {
+		s := w.syncer()
+		w.sync(s)
+		time.Sleep(time.Minute)
+		stranger := w.shop.Create(shopifytest.Customer{FirstName: "Ann"}).ID
+		for _, id := range []int64{w.ids()[0], stranger} {
+			late := w.event("customers/update", id)
+			if err := w.shop.Delete(id); err != nil {
+				t.Fatal(err)
+			}
+			w.put(w.event("customers/delete", id), time.Now())
+			w.put(late, time.Now())
+		}
+		time.Sleep(time.Second)
+		w.drain(s)
+		if left := w.openMarks(); len(left) != 0 {
+			t.Errorf("marks are left: %+v", left)
+		}
+		if got := w.tombstones(stranger)[stranger]; got != shopifysync.RemovedDeleted {
+			t.Errorf("the stranger's tombstone: %q", got)
+		}
+		w.mirrors()
+	})
+}

@@ -34,6 +34,7 @@ type options struct {
 	webhooksAtOnce int
 	privacy        PrivacyHandler
 	onePerShop     bool
+	retention      time.Duration // 0 or less: for ever
 	marked         func(context.Context, ConnectionID)
 
 	catchUpEvery   time.Duration
@@ -54,6 +55,7 @@ func defaultOptions() options {
 		leaseTTL:      30 * time.Second,
 
 		webhooksAtOnce: 256,
+		retention:      30 * 24 * time.Hour,
 		catchUpEvery:   15 * time.Minute,
 		fullEvery:      24 * time.Hour,
 		fullEveryLarge: 7 * 24 * time.Hour,
@@ -348,8 +350,9 @@ func WithWebhookURL(template string) Option {
 const connectionPlaceholder = "{connection}"
 
 // WithWebhooksAtOnce sets how many webhooks are dealt with at once: 1 to
-// 10,000, default 256. More wait for a moment, then get 503 with Retry-After,
-// and Shopify sends them again.
+// 10,000, default 256. Of one connection at most a quarter may wait for
+// Shopify. More wait for a moment, then get 503 with Retry-After, and Shopify
+// sends them again.
 func WithWebhooksAtOnce(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > 10_000 {
@@ -376,6 +379,17 @@ func WithOneConnectionPerShop() Option {
 func WithPrivacyHandler(h PrivacyHandler) Option {
 	return func(o *options) error {
 		o.privacy = h
+		return nil
+	}
+}
+
+// WithRetention sets how long contacts are kept of a store that was
+// disconnected, or whose app was uninstalled: default 30 days; 0 or less, for
+// ever. Then [Syncer.Serve] erases them unless the store was connected again.
+// For a disconnected one the time is set by Disconnect.
+func WithRetention(d time.Duration) Option {
+	return func(o *options) error {
+		o.retention = d
 		return nil
 	}
 }

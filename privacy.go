@@ -11,7 +11,8 @@ import (
 // was done already is then done once more and must not mind.
 type PrivacyHandler struct {
 	// DataRequest is called for customers/data_request: the merchant must be
-	// given the person's data within 30 days. See [Syncer.Export].
+	// given the person's data within 30 days. See [Syncer.Export]. Without it the
+	// requests are listed by [Syncer.Status].
 	DataRequest func(ctx context.Context, r DataRequest) error
 	// Erase is called before contacts are erased, to erase what else the host
 	// keeps of those people: conversations, files, backups. Their contacts can

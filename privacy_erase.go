@@ -174,23 +174,54 @@ func (s *Syncer) forgetMark(ctx context.Context, id ConnectionID, customer Custo
 	return nil
 }
 
-// eraseShop erases all that is kept of a connection's customers. What a later
-// Connect needs stays: the store's identity, and that the connection is paused
-// or disconnected. If it is disconnected its secrets go, too.
-func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
+// eraseShop erases all that is kept of a connection's customers, as long as
+// still says that its state asks for it. What a later Connect needs stays: the
+// store's identity, and that the connection is paused or disconnected. If it is
+// disconnected its secrets go, too.
+//
+// It holds the lease that Connect holds, so that the contacts of a store that
+// is connected again meanwhile are not erased.
+func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID, still func(*ConnectionState) bool) error {
+	lease, until, err := s.takeLease(ctx, id, LeaseCheck, 0)
+	if err != nil {
+		return err
+	}
+	defer s.release(ctx, lease)
+	st, err := s.readState(ctx, id)
+	if err != nil || !still(&st) {
+		return err
+	}
+	ctx, stop := s.holdLease(ctx, lease, until, func(now *ConnectionState) bool { return !still(now) })
+	defer stop()
+	return ended(ctx, s.eraseHeld(ctx, st, still))
+}
+
+// eraseHeld is eraseShop with the lease.
+func (s *Syncer) eraseHeld(ctx context.Context, st ConnectionState, still func(*ConnectionState) bool) error {
+	id := st.Connection
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedShopRedacted, At: s.millis()}); err != nil {
 		return err
 	}
-	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, s.shopNow(id)); err != nil {
+	at := s.shopNow(id).Add(-2 * time.Second) // as Disconnect does: a sync may follow at once
+	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, at); err != nil {
 		return err
 	}
 	if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
 		return storeError("forget the runs and marks", err)
 	}
-	st, err := s.changeState(ctx, id, func(st *ConnectionState) bool {
+	if conns, keeps := s.conns.(ConnectionStore); keeps && st.Disconnected != nil {
+		if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {
+			return &hostError{doing: "delete the connection", err: err}
+		}
+	}
+	// Last, for this is what says that it is done.
+	_, err := s.changeState(ctx, id, func(st *ConnectionState) bool {
+		if !still(st) {
+			return false
+		}
 		kept := ConnectionState{
 			Connection: st.Connection, Revision: st.Revision, ShopID: st.ShopID, ConnectedAt: st.ConnectedAt,
-			Pause: st.Pause, Health: Health{State: st.Health.State, Message: st.Health.Message},
+			Pause: st.Pause, ErasedAt: s.millis(), Health: Health{State: st.Health.State, Message: st.Health.Message},
 		}
 		if st.Disconnected != nil {
 			kept.Disconnected = &Disconnection{At: st.Disconnected.At}
@@ -198,15 +229,71 @@ func (s *Syncer) eraseShop(ctx context.Context, id ConnectionID) error {
 		*st = kept
 		return true
 	})
+	return err
+}
+
+// gone reports whether the store has left: it was disconnected, or the app was
+// uninstalled.
+func (st *ConnectionState) gone() bool {
+	return st.Disconnected != nil || st.Pause != nil && st.Pause.State == HealthUninstalled
+}
+
+// redactWithin is how long after shop/redact a store is erased that does not
+// answer, neither its app nor that the app is gone: a merchant who has closed
+// the store, as a rule. The law gives 30 days.
+const redactWithin = 28 * 24 * time.Hour
+
+// redactShop does what shop/redact asks for, if Shopify refuses the
+// connection's token. While the store serves it the webhook is an old one; what
+// the store says otherwise is returned as an error, for a while.
+func (s *Syncer) redactShop(ctx context.Context, a *access) error {
+	refused, err := s.refused(ctx, a)
+	if err == nil && !refused {
+		s.logger.WarnContext(ctx, "a webhook asks to erase the store's data, but Shopify still serves the connection: it is an old one, and nothing is erased", "connection", string(a.conn.ID))
+		return nil
+	}
+	if err == nil {
+		return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
+	}
+	late := s.millis().Sub(a.state.RedactAsked) >= redactWithin
+	if _, closed := healthOf(err); !closed || !late {
+		return err
+	}
+	return s.eraseShop(ctx, a.conn.ID, func(st *ConnectionState) bool { return !st.RedactAsked.IsZero() && st.Pause != nil })
+}
+
+// eraseDue is what Serve does when an erasure may be due.
+func (s *Syncer) eraseDue(ctx context.Context, id ConnectionID) error {
+	st, err := s.readState(ctx, id)
 	if err != nil {
 		return err
 	}
-	conns, keeps := s.conns.(ConnectionStore)
-	if st.Disconnected == nil || !keeps {
-		return nil
+	if st.Disconnected != nil || st.RedactAsked.IsZero() {
+		return s.eraseShop(ctx, id, func(st *ConnectionState) bool {
+			by := st.eraseBy(s.retention)
+			return !by.IsZero() && !by.After(s.millis())
+		})
 	}
-	if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {
-		return &hostError{doing: "delete the connection", err: err}
+	ctx, leave, err := s.sharedOf(id).gate.enter(ctx)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer leave()
+	a := &access{state: st}
+	if a.conn, err = s.connection(ctx, id); err != nil {
+		return err
+	}
+	return ended(ctx, s.redactShop(ctx, a))
+}
+
+// eraseBy is when all that is kept must be erased, if after an uninstallation
+// it may be kept for so long; zero: not by itself.
+func (st *ConnectionState) eraseBy(retention time.Duration) time.Time {
+	switch {
+	case st.Disconnected != nil:
+		return st.Disconnected.EraseBy
+	case st.gone() && retention > 0 && st.Pause.Since.After(st.ErasedAt):
+		return st.Pause.Since.Add(retention)
+	}
+	return time.Time{}
 }

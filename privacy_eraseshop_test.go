@@ -61,11 +61,11 @@ func TestEraseShop(t *testing.T) {
 			}
 			return len(got.IDs)
 		}
-		if err := s.eraseShop(ctx, "c"); err == nil || live() != 2500 {
+		if err := s.eraseShop(ctx, "c", (*ConnectionState).gone); err == nil || live() != 2500 {
 			t.Errorf("the host failed: error %v, %d contacts", err, live())
 		}
 		for range 2 { // and once more
-			if err := s.eraseShop(ctx, "c"); err != nil {
+			if err := s.eraseShop(ctx, "c", (*ConnectionState).gone); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -76,7 +76,7 @@ func TestEraseShop(t *testing.T) {
 			t.Errorf("%+v, %v", marks, err)
 		}
 		want := ConnectionState{
-			Connection: "c", ShopID: state.ShopID, ConnectedAt: now, Pause: state.Pause,
+			Connection: "c", ShopID: state.ShopID, ConnectedAt: now, Pause: state.Pause, ErasedAt: now,
 			Health: Health{State: HealthUninstalled, Message: ErrUninstalled.Error()},
 		}
 		if disconnected {
@@ -105,6 +105,45 @@ func TestEraseShop(t *testing.T) {
 	}
 }
 
+// A store that was connected again before its erasure begins keeps everything;
+// while it is being connected, whoever asked for the erasure must ask again.
+func TestEraseShopOfOneConnectedAgain(t *testing.T) {
+	ctx, store := t.Context(), NewMemoryStore()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	state := ConnectionState{Connection: "c", ConnectedAt: now, RunAt: now}
+	if _, err := store.SaveConnectionState(ctx, SaveConnectionStateParams{State: state}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.UpsertContacts(ctx, UpsertContactsParams{Connection: "c", Contacts: []Contact{
+		{Connection: "c", CustomerID: 1, Version: Version{UpdatedAt: now, ObservedAt: now}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(store, store, WithPrivacyHandler(PrivacyHandler{
+		Erase: func(context.Context, Erasure) error { t.Error("the host was told to erase"); return nil },
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.eraseShop(ctx, "c", (*ConnectionState).gone); err != nil {
+		t.Error(err)
+	}
+	lease, err := store.AcquireLease(ctx, AcquireLeaseParams{Connection: "c", Kind: LeaseCheck, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.eraseShop(ctx, "c", func(*ConnectionState) bool { return true }); !errors.Is(err, ErrSyncInProgress) {
+		t.Errorf("during a Connect: %v", err)
+	}
+	if _, err := store.ReleaseLease(ctx, ReleaseLeaseParams{Lease: lease.Lease}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := store.ContactIDs(ctx, ContactIDsParams{Connection: "c", Limit: 10})
+	if st, stateErr := s.readState(ctx, "c"); err != nil || stateErr != nil || len(got.IDs) != 1 || !st.RunAt.Equal(now) {
+		t.Errorf("%d contacts, %+v, %v %v", len(got.IDs), st, err, stateErr)
+	}
+}
+
 // A store that goes on being written to is not erased for ever.
 func TestEraseShopGivesUp(t *testing.T) {
 	store := restless{NewMemoryStore()}
@@ -113,7 +152,7 @@ func TestEraseShopGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var host *hostError
-	if err := s.eraseShop(t.Context(), "c"); !errors.As(err, &host) {
+	if err := s.eraseShop(t.Context(), "c", func(*ConnectionState) bool { return true }); !errors.As(err, &host) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -24,6 +24,10 @@ const (
 	lookCost  = 30 * time.Millisecond
 	// drainSlice is how long one connection is drained before the next one's turn.
 	drainSlice = 2 * time.Second
+	// drainEnd is when a drain is cut off: its store does not answer, or hardly.
+	// The next ones have up to four times as long, more than one request may
+	// take, so that a slow store makes progress.
+	drainEnd = 12 * time.Second
 	// drainBesideRun is how long a backlog waits between slices while a full
 	// run, which answers it more cheaply, is under way.
 	drainBesideRun = 10 * time.Second
@@ -46,14 +50,16 @@ const (
 //     sync is the merchant's choice. A run that was cut off is resumed soon;
 //   - asks once an hour whether Shopify serves a connection again that it
 //     refused, and then checks it and catches up;
-//   - erases the contacts of disconnected connections when their time has come.
+//   - erases the contacts of connections that were disconnected or whose app was
+//     uninstalled when their time has come ([WithRetention]), and what Shopify asks to erase (shop/redact) once the store has left.
 //
 // Connections come and go while it works: a new one is noticed within 30
 // seconds. Work is bounded by [WithServeLimits] and goes round: a large store
-// does not keep small ones waiting. An error concerns its connection alone,
-// which is tried again after 2 seconds, then ever later, at last every 5
-// minutes; errors are logged ([WithLogger]), [Syncer.Status] and the [Hooks]
-// tell more. It is no error if the stores are out of order for a while.
+// does not keep small ones waiting, nor one that does not answer those that do.
+// An error concerns its connection alone, which is tried again after 2 seconds,
+// then ever later, at last every 5 minutes; errors are logged ([WithLogger]),
+// [Syncer.Status] and the [Hooks] tell more. It is no error if the stores are
+// out of order for a while.
 //
 // Any number of processes may serve the same connections: leases in the state
 // store decide who works. When ctx ends Serve stops within seconds and returns
@@ -107,15 +113,18 @@ type server struct {
 	done   chan func()
 	active int // how many goroutines will yet send to done
 
-	drains, chores, runs                   []job // in the order in which they fell due
-	drainsAtWork, choresAtWork, runsAtWork int
-	largeRuns                              int
-	choreNext                              bool // whose turn it is
-	pollAt, listAt                         time.Time
-	polling, listing                       bool
-	listAfter                              ConnectionID
-	round                                  int
-	lookEvery                              time.Duration
+	// In the order in which they fell due. Redrains are drains of connections
+	// whose last one failed.
+	drains, redrains, chores, runs                         []job
+	drainsAtWork, redrainsAtWork, choresAtWork, runsAtWork int
+	largeRuns                                              int
+	asideNext, choreNext                                   bool // whose turn it is
+
+	pollAt, listAt   time.Time
+	polling, listing bool
+	listAfter        ConnectionID
+	round            int
+	lookEvery        time.Duration
 }
 
 // A served is what a server knows of one connection.
@@ -430,7 +439,11 @@ func (sv *server) enqueue(now time.Time) {
 			switch kind {
 			case workDrain:
 				c.marked = time.Time{} // what comes from now on is for another drain
-				sv.drains = append(sv.drains, job{c, kind})
+				if c.fails[workDrain] > 0 {
+					sv.redrains = append(sv.redrains, job{c, kind})
+				} else {
+					sv.drains = append(sv.drains, job{c, kind})
+				}
 			case workRun:
 				sv.runs = append(sv.runs, job{c, kind})
 			default:
@@ -443,20 +456,26 @@ func (sv *server) enqueue(now time.Time) {
 
 // start begins the next job, if there is one and a place for it.
 //
-// Drains and chores share their places in turns, and chores get at most half
-// of them: a thousand catch-ups that fall due together must not hold up
-// webhooks. Likewise the runs of large stores leave a place to others.
+// Drains, redrains and chores share their places in turns. Redrains and chores
+// get at most half of them each, and three quarters together: neither a thousand
+// catch-ups that fall due at once nor stores that do not answer must hold up
+// the webhooks of others. Likewise the runs of large stores leave a place.
 func (sv *server) start(ctx context.Context) bool {
 	limit := sv.s.drainsAtOnce
-	if sv.drainsAtWork+sv.choresAtWork < limit {
-		chore := len(sv.chores) > 0 && sv.choresAtWork < max(1, limit/2)
-		if chore && (sv.choreNext || len(sv.drains) == 0) {
-			sv.choreNext = false
-			return sv.begin(ctx, &sv.chores, 0, &sv.choresAtWork)
-		}
-		if len(sv.drains) > 0 {
-			sv.choreNext = true
+	half, most := max(1, limit/2), max(1, limit*3/4)
+	if aside := sv.redrainsAtWork + sv.choresAtWork; sv.drainsAtWork+aside < limit {
+		redrain := len(sv.redrains) > 0 && sv.redrainsAtWork < half && aside < most
+		chore := len(sv.chores) > 0 && sv.choresAtWork < half && aside < most
+		switch {
+		case len(sv.drains) > 0 && !(sv.asideNext && (redrain || chore)):
+			sv.asideNext = true
 			return sv.begin(ctx, &sv.drains, 0, &sv.drainsAtWork)
+		case chore && (sv.choreNext || !redrain):
+			sv.asideNext, sv.choreNext = false, false
+			return sv.begin(ctx, &sv.chores, 0, &sv.choresAtWork)
+		case redrain:
+			sv.asideNext, sv.choreNext = false, true
+			return sv.begin(ctx, &sv.redrains, 0, &sv.redrainsAtWork)
 		}
 	}
 	if sv.runsAtWork < sv.s.runsAtOnce {
@@ -489,7 +508,7 @@ func (sv *server) begin(ctx context.Context, queue *[]job, i int, atWork *int) b
 	if j.kind == workRun {
 		c.running = true
 	}
-	asked := request{id: c.id, kind: j.kind, forced: c.forced, backlog: c.backlog}
+	asked := request{id: c.id, kind: j.kind, forced: c.forced, backlog: c.backlog, fails: c.fails[j.kind]}
 	sv.spawn(ctx, func(ctx context.Context) func() {
 		r := sv.do(ctx, asked)
 		return func() {

@@ -14,7 +14,7 @@ const (
 	workCatchUp
 	workCheck
 	workCount // compare a large store's number of customers with Shopify's
-	workErase // what a disconnected connection kept for too long
+	workErase // what was kept for too long, or Shopify asks to erase
 	workRun
 	workKinds
 )
@@ -53,12 +53,19 @@ func (s *Syncer) planOf(st *ConnectionState, last *Run, now time.Time) plan {
 	p := plan{large: st.Customers > largeStore, runAt: st.RunAt}
 	switch {
 	case st.Disconnected != nil:
-		p.at[workErase] = st.Disconnected.EraseBy
+		p.at[workErase] = st.eraseBy(s.retention)
 		return p
 	case st.Pause != nil: // one request an hour, and no more before it succeeds
-		p.at[workCheck] = st.Pause.ProbeAt
+		p.at[workCheck], p.at[workErase] = st.Pause.ProbeAt, st.eraseBy(s.retention)
+		if !st.RedactAsked.IsZero() { // it asks as much
+			p.at[workCheck], p.at[workErase] = time.Time{}, st.Pause.ProbeAt
+			if st.Pause.ProbeAt.IsZero() {
+				p.at[workErase] = st.RedactAsked
+			}
+		}
 		return p
 	}
+	p.at[workErase] = st.RedactAsked // as soon as Shopify answers
 	p.drains = true
 	after := func(last time.Time, every time.Duration) time.Time {
 		if last.IsZero() || last.After(now.Add(clockSkew)) {

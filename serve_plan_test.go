@@ -64,6 +64,24 @@ func TestPlan(t *testing.T) {
 			settled(nil), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily},
 		},
+		"one that was cancelled when its time had come": {
+			settled(func(st *ConnectionState) { st.RunAt = ago(2 * day) }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a cancelled first one": {
+			settled(func(st *ConnectionState) { st.RunAt, st.ConnectedAt = time.Time{}, time.Time{} }),
+			&Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a cancelled first one of a store that was connected long ago": {
+			settled(func(st *ConnectionState) { st.RunAt = time.Time{} }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
+		},
+		"a large store's that was cancelled": {
+			settled(func(st *ConnectionState) { st.Customers, st.RunAt, st.CountedAt = 100_001, ago(9*day), ago(2*day) }),
+			&Run{State: RunCancelled, UpdatedAt: now},
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "count": daily, "run": daily},
+		},
 		"the regular one was cancelled: a day later": {
 			settled(func(st *ConnectionState) { st.RunAt = ago(2 * day) }), &Run{State: RunCancelled, UpdatedAt: ago(time.Minute)},
 			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily - time.Minute},
@@ -92,9 +110,41 @@ func TestPlan(t *testing.T) {
 			}), nil,
 			map[string]time.Duration{"check": time.Minute},
 		},
+		"paused, and Shopify asked to erase it": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.RedactAsked = &Pause{State: HealthFrozen, ProbeAt: now.Add(time.Minute)}, ago(day)
+			}), nil,
+			map[string]time.Duration{"erasure": time.Minute},
+		},
+		"Shopify did not answer when it had asked to erase it": {
+			settled(func(st *ConnectionState) { st.RedactAsked = ago(time.Minute) }), nil,
+			map[string]time.Duration{"catch-up": 15 * time.Minute, "check": time.Hour, "run": daily, "erasure": -time.Minute},
+		},
+		"uninstalled, and Shopify did not answer when it had asked to erase it": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.RedactAsked = &Pause{State: HealthUninstalled}, ago(time.Minute)
+			}), nil,
+			map[string]time.Duration{"erasure": -time.Minute},
+		},
 		"uninstalled": {
 			settled(func(st *ConnectionState) { st.Pause = &Pause{State: HealthUninstalled} }), nil,
 			map[string]time.Duration{},
+		},
+		"uninstalled, contacts kept": {
+			settled(func(st *ConnectionState) { st.Pause = &Pause{State: HealthUninstalled, Since: ago(day)} }), nil,
+			map[string]time.Duration{"erasure": 29 * day},
+		},
+		"uninstalled, and erased": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.ErasedAt = &Pause{State: HealthUninstalled, Since: ago(40 * day)}, ago(10*day)
+			}), nil,
+			map[string]time.Duration{},
+		},
+		"uninstalled once more, since it was erased": {
+			settled(func(st *ConnectionState) {
+				st.Pause, st.ErasedAt = &Pause{State: HealthUninstalled, Since: ago(day)}, ago(10*day)
+			}), nil,
+			map[string]time.Duration{"erasure": 29 * day},
 		},
 		"disconnected": {
 			settled(func(st *ConnectionState) { st.Disconnected = &Disconnection{At: now} }), nil,

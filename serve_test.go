@@ -537,6 +537,43 @@ func TestServeErases(t *testing.T) {
 	})
 }
 
+// What a connection whose app was uninstalled has kept is erased in time, once,
+// or never if the host says so. It need not be disconnected for that.
+func TestServeErasesTheUninstalled(t *testing.T) {
+	for _, keep := range []time.Duration{48 * time.Hour, 0} {
+		inFleet(t, func(t *testing.T, fl *fleet) {
+			fl.add("left", 10, nil)
+			erased := 0
+			s := fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithRetention(keep), shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+				Erase: func(context.Context, shopifysync.Erasure) error { erased++; return nil },
+			}))
+			if _, err := s.Sync(t.Context(), shopifysync.SyncParams{Connection: "left"}); err != nil {
+				t.Fatal(err)
+			}
+			since := time.Now()
+			fl.setState("left", func(st *shopifysync.ConnectionState) {
+				st.Pause = &shopifysync.Pause{State: shopifysync.HealthUninstalled, Since: since}
+			})
+			requests := len(fl.server.Requests())
+			stop := serve(t, s)
+			time.Sleep(48*time.Hour - time.Minute)
+			fl.mirrors("left")
+			time.Sleep(5 * time.Hour)
+			stop()
+			live, err := fl.store.ContactIDs(t.Context(), shopifysync.ContactIDsParams{Connection: "left", Limit: 10})
+			if want := map[bool]int{true: 0, false: 10}[keep > 0]; err != nil || len(live.IDs) != want || erased != (10-want)/10 {
+				t.Errorf("%d contacts are left, erased %d times, %v", len(live.IDs), erased, err)
+			}
+			if st := fl.state("left"); st.Pause == nil || st.ErasedAt.IsZero() != (keep <= 0) {
+				t.Errorf("%+v", st)
+			}
+			if n := len(fl.server.Requests()) - requests; n > 0 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
 // A run that was cut off by a killed process is resumed soon.
 func TestServeResumesRuns(t *testing.T) {
 	inFleet(t, func(t *testing.T, fl *fleet) {
@@ -941,13 +978,57 @@ func TestServeKeepsPlaces(t *testing.T) {
 				time.Sleep(2 * time.Second)
 			}
 			stop()
-			if fl.done("catch-up", "idle-99") > 0 {
+			done := 0
+			for i := range 100 {
+				done += fl.done("catch-up", shopifysync.ConnectionID(fmt.Sprint("idle-", i)))
+			}
+			if done == 100 {
 				t.Error("the chores were done too soon to be in the way")
 			}
 		})
 	}
 	t.Run("for drains", func(t *testing.T) { drains(t, 2, 7*time.Second, 3*time.Second) })
 	t.Run("for drains, in turns", func(t *testing.T) { drains(t, 1, time.Second, 6*time.Second) })
+	t.Run("for stores that answer", func(t *testing.T) {
+		for _, places := range []int{2, 8} {
+			inFleet(t, func(t *testing.T, fl *fleet) {
+				id := func(i int) shopifysync.ConnectionID { return shopifysync.ConnectionID(fmt.Sprint("dead-", i)) }
+				for i := range 10 {
+					dead := fl.add(id(i), 3, nil)
+					fl.setState(id(i), settled(3))
+					dead.Inject(shopifytest.Fault{Times: shopifytest.Always, Hang: true})
+				}
+				shop := fl.add("good", 3, nil)
+				fl.setState("good", settled(3))
+				stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store}), shopifysync.WithServeLimits(places, 1)))
+				time.Sleep(5 * time.Second)
+				for i := range 10 {
+					fl.mark(id(i), fl.shops[id(i)].Newest(1)[0].ID)
+				}
+				time.Sleep(time.Second)
+				c := shop.Newest(1)[0]
+				within := 3 * time.Minute // until each was cut off once
+				for i := range 100 {      // beyond the first catch-ups and checks
+					note := fmt.Sprint("note ", i)
+					if err := shop.UpdateQuietly(c.ID, func(c *shopifytest.Customer) { c.Note = note }); err != nil {
+						t.Fatal(err)
+					}
+					fl.mark("good", c.ID)
+					waitFor(t, within, note, func() bool { return fl.note("good", c.ID) == note })
+					time.Sleep(time.Minute)
+					within = 3 * time.Second
+				}
+				for i := range 10 { // and nothing is lost
+					fl.shops[id(i)].ClearFaults()
+				}
+				time.Sleep(10 * time.Minute)
+				for i := range 10 {
+					fl.between("drain", id(i), 1, 2)
+				}
+				stop()
+			})
+		}
+	})
 	t.Run("for small stores", func(t *testing.T) {
 		inFleet(t, func(t *testing.T, fl *fleet) {
 			for i := range 3 {
@@ -964,6 +1045,29 @@ func TestServeKeepsPlaces(t *testing.T) {
 				t.Error("the large runs ended too soon to be in the way")
 			}
 		})
+	})
+}
+
+// A store that takes longer for each request than a drain may last is drained
+// all the same.
+func TestServeDrainsSlowStores(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		shop := fl.add("slow", 600, nil)
+		fl.setState("slow", settled(600))
+		shop.Configure(func(c *shopifytest.StoreConfig) { c.Latency = 25 * time.Second })
+		stop := serve(t, fl.syncer(shopifysync.WithStateStore(durable{fl.store})))
+		time.Sleep(5 * time.Second)
+		var all []int64
+		for c := range shop.All() {
+			all = append(all, c.ID)
+		}
+		fl.mark("slow", all...)
+		waitFor(t, 10*time.Minute, "all marks are drained", func() bool {
+			open, err := fl.store.Marks(t.Context(), shopifysync.MarksParams{Connection: "slow", Limit: 1})
+			return err == nil && open.Open == 0
+		})
+		stop()
+		fl.mirrors("slow")
 	})
 }
 

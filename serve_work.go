@@ -15,6 +15,7 @@ type request struct {
 	kind    workKind
 	forced  time.Time
 	backlog bool
+	fails   int // errors in a row before
 }
 
 // A result is what came of a job.
@@ -76,9 +77,13 @@ func (sv *server) chore(ctx context.Context, q request) (more bool, err error) {
 	return false, err
 }
 
+const errDrainEnd = Reason("the store did not answer in time: its marks are kept, and drained later")
+
 // drain drains a connection's marks for a while. more says that it did not
 // come to the end of those that are due.
 func (sv *server) drain(ctx context.Context, q request) (more bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, drainEnd<<min(q.fails, 2), errDrainEnd)
+	defer cancel()
 	ctx, a, err := sv.s.open(ctx, q.id)
 	if err != nil {
 		return false, err

@@ -43,6 +43,8 @@ type shared struct {
 	costs  shopify.Costs
 	tokens tokens
 	gate   gate
+	// places hold one for each webhook that may wait for Shopify.
+	places chan struct{}
 	// deliveries are webhooks that wait to be put into one call.
 	deliveries together[gathering]
 	// bulkEnded is set by a webhook that says so.
@@ -57,6 +59,8 @@ type shared struct {
 	members   members
 	// served is the version that answered last, and was logged then.
 	served atomic.Pointer[servedVersion]
+	// confirmed is the shop that last proved to be the connection's store.
+	confirmed atomic.Pointer[Shop]
 }
 
 // A servedVersion is the API version that answered for the one asked for.
@@ -135,7 +139,7 @@ func (s *Syncer) sharedOf(id ConnectionID) *shared {
 	defer s.mu.Unlock()
 	sh := s.shared[id]
 	if sh == nil {
-		sh = &shared{bucket: throttle.New(), answering: newAnswering()}
+		sh = &shared{bucket: throttle.New(), answering: newAnswering(), places: make(chan struct{}, max(1, s.webhooksAtOnce/4))}
 		s.shared[id] = sh
 	}
 	return sh

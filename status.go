@@ -24,6 +24,16 @@ type Status struct {
 	// Disconnect.
 	Pause        *Pause         `json:"pause,omitempty"`
 	Disconnected *Disconnection `json:"disconnected,omitempty"`
+	// EraseBy is when Serve erases what is kept of a store that was disconnected
+	// or whose app was uninstalled, unless it is connected again.
+	EraseBy time.Time `json:"erase_by,omitzero"`
+	// DataRequests are requests of people for their data that the merchant must
+	// answer within 30 days, for no [PrivacyHandler] took them. They are listed
+	// for so long, whether answered or not.
+	DataRequests []OpenDataRequest `json:"data_requests,omitempty"`
+	// RedactAsked is set while a shop/redact waits for Shopify to say whether
+	// the store has left.
+	RedactAsked time.Time `json:"redact_asked,omitzero"`
 
 	// Running is the run that goes on, in whatever process, with its Progress;
 	// nil if none does. Its UpdatedAt tells of when that is: a process that was
@@ -72,8 +82,8 @@ func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 		return nil, wrapped(err)
 	}
 	out := &Status{
-		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected,
-		InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
+		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked, EraseBy: st.eraseBy(s.retention),
+		DataRequests: st.openDataRequests(s.now()), InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
 	}
 	runs, err := s.state.Runs(ctx, RunsParams{Connection: id, Limit: statusRuns})
 	if err != nil {

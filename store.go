@@ -153,8 +153,10 @@ type StateStore interface {
 	Runs(ctx context.Context, p RunsParams) (RunsResult, error)
 
 	// PutMarks adds marks. A customer that has one keeps one: its Generation
-	// grows by one, NotBefore becomes the earlier, Floor the later, and Reason,
-	// Attempts and MergedInto those given unless zero.
+	// grows by one, NotBefore becomes the earlier, Floor the later, Attempts the
+	// one given, for old failures say nothing about what is new, and Reason and
+	// MergedInto those given unless zero. But the Reason "customers/delete"
+	// stays: nobody who was deleted comes back.
 	PutMarks(ctx context.Context, p PutMarksParams) (PutMarksResult, error)
 	// Marks returns marks by ascending customer id, those after p.After, at
 	// most p.Limit; with p.DueBy set, only those whose NotBefore is not later.

@@ -1,6 +1,9 @@
 package shopifysync
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A ConnectionState is what the library remembers of a connection between
 // calls, apart from its runs and marks. It holds nothing personal and no secret.
@@ -20,6 +23,17 @@ type ConnectionState struct {
 	Health Health `json:"health,omitzero"`
 	// Pause is set while Shopify refuses the connection.
 	Pause *Pause `json:"pause,omitempty"`
+
+	// RedactAsked is when Shopify asked to erase the store's data (shop/redact),
+	// while it is open whether the store has left: it neither serves the
+	// connection nor refuses its token, as one that was closed.
+	RedactAsked time.Time `json:"redact_asked,omitzero"`
+
+	// DataRequests are those that no [PrivacyHandler] took, the oldest first; at
+	// most 100, of the last 30 days.
+	DataRequests []OpenDataRequest `json:"data_requests,omitempty"`
+	// ErasedAt is when everything that was kept of its customers was erased.
+	ErasedAt time.Time `json:"erased_at,omitzero"`
 
 	// CheckDue asks the next check not to wait for its time.
 	CheckDue bool `json:"check_due,omitempty"`
@@ -50,12 +64,33 @@ type Pause struct {
 	ProbeAt time.Time `json:"probe_at,omitzero"`
 }
 
+// An OpenDataRequest is a person's request for their data that was not handed
+// to a [PrivacyHandler]: the merchant must answer it within 30 days.
+type OpenDataRequest struct {
+	ID int64     `json:"id"` // Shopify's number of the request
+	At time.Time `json:"at"` // when it came
+	// Customers are whom it is about; see [Syncer.Export]. None: Shopify named
+	// an e-mail address or phone number only, which is not kept.
+	Customers []CustomerID `json:"customers,omitempty"`
+}
+
+const (
+	answerDataWithin = 30 * 24 * time.Hour
+	maxDataRequests  = 100
+)
+
+// openDataRequests are those whose time has not passed.
+func (st *ConnectionState) openDataRequests(now time.Time) []OpenDataRequest {
+	return slices.DeleteFunc(slices.Clone(st.DataRequests), func(r OpenDataRequest) bool { return now.Sub(r.At) >= answerDataWithin })
+}
+
 // A Disconnection is what stays of a connection that was disconnected.
 type Disconnection struct {
-	At time.Time `json:"at"`
+	At   time.Time `json:"at"`
+	Kept bool      `json:"kept,omitempty"` // contacts were not removed at once
 	// EraseBy is when contacts that were kept must be erased unless the store is
-	// connected again: 30 days later. At itself while contacts that are not to be
-	// kept are being removed; zero if none are left.
+	// connected again; see [WithRetention]. At itself while contacts that are not
+	// to be kept are being removed; zero if none are left, or never.
 	EraseBy time.Time `json:"erase_by,omitzero"`
 }
 

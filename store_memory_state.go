@@ -193,8 +193,9 @@ func (m *memoryState) putMark(in Mark) {
 	if old.Floor.After(in.Floor) {
 		in.Floor = old.Floor
 	}
-	in.Reason = cmp.Or(in.Reason, old.Reason)
-	in.Attempts = cmp.Or(in.Attempts, old.Attempts)
+	if in.Reason == "" || old.Reason == topicDelete {
+		in.Reason = old.Reason
+	}
 	in.MergedInto = cmp.Or(in.MergedInto, old.MergedInto)
 	m.marks[in.CustomerID] = in
 }
@@ -319,6 +320,10 @@ func (s *MemoryStore) SaveConnectionState(ctx context.Context, p SaveConnectionS
 
 // cloneState returns a copy that shares no memory with st.
 func cloneState(st ConnectionState) ConnectionState {
+	st.DataRequests = slices.Clone(st.DataRequests)
+	for i := range st.DataRequests {
+		st.DataRequests[i].Customers = slices.Clone(st.DataRequests[i].Customers)
+	}
 	st.Health.Scopes = slices.Clone(st.Health.Scopes)
 	st.Health.MissingScopes = slices.Clone(st.Health.MissingScopes)
 	st.Health.Subscriptions = slices.Clone(st.Health.Subscriptions)

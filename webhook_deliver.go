@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -227,7 +228,7 @@ func (s *Syncer) deliverPrivacy(ctx context.Context, a *access, ev Event) error 
 		r := DataRequest{Connection: a.conn.ID, ID: request.DataRequestID, Customers: ev.Customers, Email: request.Email, Phone: request.Phone}
 		if s.privacy.DataRequest == nil {
 			log.WarnContext(ctx, "a customer asked for their data, and the merchant must get it within 30 days: see WithPrivacyHandler", "request", r.ID, slog.Any("customers", r.Customers))
-			return nil
+			return s.keepDataRequest(ctx, r)
 		}
 		if err := s.privacy.DataRequest(ctx, r); err != nil {
 			return &hostError{doing: "privacy handler: data request", err: err}
@@ -236,17 +237,49 @@ func (s *Syncer) deliverPrivacy(ctx context.Context, a *access, ev Event) error 
 	case topicCustomerRedact:
 		return s.redactCustomer(ctx, a.conn.ID, ev)
 	}
-	if a.state.Disconnected == nil {
-		refused, err := s.refused(ctx, a)
-		if err != nil {
-			return err
-		}
-		if !refused {
-			log.WarnContext(ctx, "a webhook asks to erase the store's data, but Shopify still serves the connection: it is an old one, and nothing is erased")
-			return nil
-		}
+	return s.deliverRedact(ctx, a)
+}
+
+// deliverRedact deals with shop/redact. Whether the store has left may take
+// weeks to find out: Serve does, in whatever process. Without it here Shopify
+// sends the webhook again, as often as it does.
+func (s *Syncer) deliverRedact(ctx context.Context, a *access) error {
+	if a.state.Disconnected != nil {
+		return s.eraseShop(ctx, a.conn.ID, (*ConnectionState).gone)
 	}
-	return s.eraseShop(ctx, a.conn.ID)
+	st, err := s.changeState(ctx, a.conn.ID, func(st *ConnectionState) bool {
+		if st.Disconnected != nil || !st.RedactAsked.IsZero() {
+			return false
+		}
+		st.RedactAsked = s.millis()
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	a.state = st
+	err = s.redactShop(ctx, a)
+	if err != nil && s.serving.Load() && !s.forgets() {
+		s.noteChanged(a.conn.ID)
+		s.logger.WarnContext(ctx, "the store's data is erased once Shopify says that the store has left", "connection", string(a.conn.ID), "error", err)
+		return nil
+	}
+	return err
+}
+
+// keepDataRequest keeps a request that no handler takes where Status shows it.
+func (s *Syncer) keepDataRequest(ctx context.Context, r DataRequest) error {
+	_, err := s.changeState(ctx, r.Connection, func(st *ConnectionState) bool {
+		now := s.millis()
+		open := st.openDataRequests(now)
+		if slices.ContainsFunc(open, func(old OpenDataRequest) bool { return old.ID == r.ID }) {
+			return false
+		}
+		open = append(open, OpenDataRequest{ID: r.ID, At: now, Customers: r.Customers})
+		st.DataRequests = open[max(0, len(open)-maxDataRequests):]
+		return true
+	})
+	return err
 }
 
 // redactCustomer erases the person of customers/redact.

@@ -2,6 +2,7 @@ package shopifysync_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -521,6 +522,112 @@ func TestWebhookRedactsAShop(t *testing.T) {
 	}
 }
 
+// What Shopify asks to erase while it does not say whether the store has left,
+// as of one that was closed, is erased by Serve once that is known or no longer
+// to be waited for.
+func TestServeRedactsAShop(t *testing.T) {
+	const day = 24 * time.Hour
+	down := shopifytest.Fault{Times: shopifytest.Always, Status: 500}
+	state := func(to shopifytest.State) func(*world) {
+		return func(w *world) { w.shop.Configure(func(c *shopifytest.StoreConfig) { c.State = to }) }
+	}
+	tests := []struct {
+		name         string
+		before, then func(w *world)
+		asked        time.Duration // so long ago, when then happens
+		erased, open bool          // 90 minutes later
+	}{
+		{"closed, then its token is refused", state(shopifytest.Frozen), func(w *world) {
+			state(shopifytest.Open)(w)
+			w.shop.Uninstall()
+		}, 3 * time.Hour, true, false},
+		{"Shopify was down, then the token is refused", func(w *world) { w.shop.Inject(down) }, func(w *world) {
+			w.shop.ClearFaults()
+			w.shop.Uninstall()
+		}, 3 * time.Hour, true, false},
+		{"closed for 27 days", state(shopifytest.Frozen), func(*world) {}, 27 * day, false, true},
+		{"closed for 28 days", state(shopifytest.Locked), func(*world) {}, 28 * day, true, false},
+		{"Shopify is down for 28 days", func(w *world) { w.shop.Inject(down) }, func(*world) {}, 28 * day, false, true},
+		{"closed, then open again: it was an old webhook", state(shopifytest.Frozen), state(shopifytest.Open), 40 * day, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				w.signs()
+				s := w.syncerWith(w.connectable(), shopifysync.WithStateStore(durable{w.store}))
+				w.connect(s)
+				w.sync(s)
+				contacts := len(w.contacts())
+				stop := serve(t, s)
+				time.Sleep(time.Minute)
+				tt.before(w)
+				if got := status(mount(s), w.delivery("shop/redact")); got != http.StatusOK {
+					t.Errorf("status %d", got)
+				}
+				time.Sleep(time.Minute)
+				if got := w.status(s); got.RedactAsked.IsZero() || len(w.contacts()) != contacts {
+					t.Errorf("asked at %v, %d contacts", got.RedactAsked, len(w.contacts()))
+				}
+				stop()
+				w.remember(func(st *shopifysync.ConnectionState) { st.RedactAsked = time.Now().Add(-tt.asked) })
+				before := len(w.server.Requests())
+				stop = serve(t, s)
+				time.Sleep(30 * time.Minute)
+				if n := len(w.server.Requests()) - before; n > 200 { // an outage is asked about every five minutes
+					t.Errorf("%d requests", n)
+				}
+				tt.then(w)
+				time.Sleep(90 * time.Minute)
+				stop()
+				st := w.state()
+				if n := len(w.contacts()); (n == 0) != tt.erased || !tt.erased && n != contacts {
+					t.Errorf("%d contacts of %d are left", n, contacts)
+				}
+				if st.RedactAsked.IsZero() == tt.open || st.ShopID == "" {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
+// A store that is connected again while it is being erased comes after that:
+// what it then brings stays.
+func TestConnectWaitsForErasure(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		w.signs()
+		conns := w.connectable()
+		again := make(chan error, 1)
+		var s *shopifysync.Syncer
+		s = w.syncerWith(conns, shopifysync.WithStateStore(durable{w.store}), shopifysync.WithPrivacyHandler(shopifysync.PrivacyHandler{
+			Erase: func(context.Context, shopifysync.Erasure) error {
+				go func() {
+					_, err := s.Connect(t.Context(), w.conn)
+					if err == nil {
+						_, err = s.Sync(t.Context(), shopifysync.SyncParams{Connection: connID})
+					}
+					again <- err
+				}()
+				time.Sleep(20 * time.Second)
+				return nil
+			},
+		}))
+		w.connect(s)
+		w.sync(s)
+		w.disconnect(s, false)
+		if got := status(mount(s), w.delivery("shop/redact")); got != http.StatusOK {
+			t.Errorf("status %d", got)
+		}
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		if st := w.state(); st.Disconnected != nil || st.RunAt.IsZero() || st.Health.State != shopifysync.HealthOK {
+			t.Errorf("%+v", st)
+		}
+		w.mirrors()
+	})
+}
+
 func TestWebhookDataRequest(t *testing.T) {
 	down := errors.New("down")
 	tests := []struct {
@@ -568,6 +675,58 @@ func TestWebhookDataRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A data request that nobody took is listed by Status for the time in which it
+// must be answered: by numbers alone, and not without end.
+func TestOpenDataRequests(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		w.signs()
+		s := w.syncerWith(w.connectable())
+		w.connect(s)
+		began := time.Now().UTC()
+		id := w.ids()[0]
+		request := func(number int) *http.Request {
+			return signed("/webhooks/shopify/"+string(connID), "customers/data_request", fmt.Sprintf(
+				`{"shop_id":%d,"shop_domain":"demo.myshopify.com","customer":{"id":%d,"email":"ann@example.com","phone":"+886912345678"},"data_request":{"id":%d}}`,
+				w.shop.Config().ShopID, id, number))
+		}
+		deliver := func(number int) {
+			t.Helper()
+			if got := status(mount(s), request(number)); got != http.StatusOK {
+				t.Errorf("request %d: status %d", number, got)
+			}
+		}
+		deliver(1)
+		deliver(1) // Shopify may send it again
+		want := []shopifysync.OpenDataRequest{{ID: 1, At: began.Truncate(time.Millisecond), Customers: []shopifysync.CustomerID{shopifysync.CustomerID(id)}}}
+		got := w.status(s)
+		if diff := cmp.Diff(want, got.DataRequests); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if data, err := json.Marshal(got); err != nil || strings.Contains(string(data), "ann@") || strings.Contains(string(data), "886912345678") {
+			t.Errorf("%v %s", err, data)
+		}
+		for number := 2; number <= 150; number++ {
+			deliver(number)
+		}
+		if got := w.status(s).DataRequests; len(got) != 100 || got[99].ID != 150 {
+			t.Errorf("%d are listed", len(got))
+		}
+		time.Sleep(29 * 24 * time.Hour)
+		deliver(151)
+		if got := w.status(s).DataRequests; len(got) != 100 {
+			t.Errorf("after 29 days %d are listed", len(got))
+		}
+		time.Sleep(25 * time.Hour)
+		if got := w.status(s).DataRequests; len(got) != 1 || got[0].ID != 151 {
+			t.Errorf("after 30 days %+v are listed", got)
+		}
+		w.disconnect(s, true)
+		if got := w.state().DataRequests; len(got) != 0 {
+			t.Errorf("%d are left", len(got))
+		}
+	})
 }
 
 // After Disconnect nothing is served but what privacy law asks for.

@@ -76,15 +76,15 @@ func (s *Syncer) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	body, done, status := s.readWebhook(ctx, w, r)
 	defer done()
-	if status == 0 && !s.takeSlot(ctx) {
+	slot := webhookSlot{all: s.slots}
+	defer slot.leave()
+	if status == 0 && !slot.take(ctx) {
 		status = http.StatusServiceUnavailable
 	}
-	if status != 0 {
-		answerWebhook(w, status)
-		return
+	if status == 0 {
+		status = s.takeWebhook(ctx, r, body, &slot)
 	}
-	defer func() { <-s.slots }()
-	answerWebhook(w, s.takeWebhook(ctx, r, body))
+	answerWebhook(w, status)
 }
 
 // answerWebhook writes an answer of which nothing but the status tells why.
@@ -99,17 +99,55 @@ func answerWebhook(w http.ResponseWriter, status int) {
 	http.Error(w, http.StatusText(status), status)
 }
 
-// takeSlot waits a moment for one of the slots.
-func (s *Syncer) takeSlot(ctx context.Context) bool {
+// A webhookSlot is the right of one webhook to be dealt with.
+type webhookSlot struct {
+	all  chan struct{}
+	held bool
+}
+
+func (sl *webhookSlot) take(ctx context.Context) bool {
+	sl.held = sl.held || takeFrom(ctx, sl.all)
+	return sl.held
+}
+
+func (sl *webhookSlot) leave() {
+	if sl.held {
+		<-sl.all
+		sl.held = false
+	}
+}
+
+// takePlace takes one of the few places that a connection has for webhooks that
+// may wait for Shopify, so that one store does not hold up all others. While it
+// waits, its slot is for another.
+func (sl *webhookSlot) takePlace(ctx context.Context, places chan struct{}) bool {
 	select {
-	case s.slots <- struct{}{}:
+	case places <- struct{}{}:
+		return true
+	default:
+	}
+	sl.leave()
+	if !takeFrom(ctx, places) {
+		return false
+	}
+	if !sl.take(ctx) {
+		<-places
+		return false
+	}
+	return true
+}
+
+// takeFrom waits a moment for one of the slots or places.
+func takeFrom(ctx context.Context, slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
 		return true
 	default:
 	}
 	t := time.NewTimer(slotWithin)
 	defer t.Stop()
 	select {
-	case s.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	case <-t.C:
 	case <-ctx.Done():
@@ -180,7 +218,7 @@ var gravity = []int{http.StatusUnauthorized, http.StatusUnprocessableEntity, htt
 
 // takeWebhook verifies a webhook and deals with it for each connection that it
 // is for. It returns the status to answer.
-func (s *Syncer) takeWebhook(ctx context.Context, r *http.Request, body []byte) int {
+func (s *Syncer) takeWebhook(ctx context.Context, r *http.Request, body []byte, slot *webhookSlot) int {
 	conns, err := s.addressed(ctx, r)
 	if err != nil {
 		s.logger.ErrorContext(ctx, "the connection of a webhook could not be looked up; Shopify sends it again", "error", err)
@@ -200,17 +238,31 @@ func (s *Syncer) takeWebhook(ctx context.Context, r *http.Request, body []byte) 
 		case err != nil:
 			ev = webhookHints(r.Header)
 		}
-		if ev.Topic == topicShopRedact {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), eraseWithin)
-			defer cancel()
-		}
-		err = s.dealWith(ctx, conn, ev, err)
-		if got := webhookStatus(err); slices.Index(gravity, got) > slices.Index(gravity, status) {
+		if got := s.takeVerified(ctx, conn, ev, err, slot); slices.Index(gravity, got) > slices.Index(gravity, status) {
 			status = got
 		}
 	}
 	return status
+}
+
+// takeVerified deals with a webhook for one connection. invalid is what is wrong
+// with the webhook itself.
+func (s *Syncer) takeVerified(ctx context.Context, conn Connection, ev Event, invalid error, slot *webhookSlot) int {
+	if !ev.aboutCustomers() || s.forgets() { // it may wait for the store; to put marks is quick, or slow for all
+		places := s.sharedOf(conn.ID).places
+		if !slot.takePlace(ctx, places) {
+			s.logger.WarnContext(ctx, "too many webhooks of the connection wait for Shopify already; this one is sent again",
+				"connection", string(conn.ID), "topic", printable(ev.Topic))
+			return http.StatusServiceUnavailable
+		}
+		defer func() { <-places }()
+	}
+	if ev.Topic == topicShopRedact {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), eraseWithin)
+		defer cancel()
+	}
+	return webhookStatus(s.dealWith(ctx, conn, ev, invalid))
 }
 
 // webhookStatus is the answer to a webhook that was dealt with.

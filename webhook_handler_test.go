@@ -507,6 +507,42 @@ func TestWebhookOverload(t *testing.T) {
 	})
 }
 
+// The webhooks of one store that does not answer take no slots from others'.
+func TestWebhookSlotsOfOneStore(t *testing.T) {
+	inFleet(t, func(t *testing.T, fl *fleet) {
+		bad, good := fl.add("bad", 3, nil), fl.add("good", 3, nil)
+		bad.Inject(shopifytest.Fault{Times: shopifytest.Always, Hang: true})
+		h := mount(fl.syncer())
+		deliver := func(shop *shopifytest.Store, id string) *http.Request {
+			r, err := shop.Delivery("customers/update", shop.Newest(1)[0].ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.URL.Path = "/webhooks/shopify/" + id
+			return r
+		}
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if got := answer(h, deliver(bad, "bad")); got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
+					t.Errorf("the bad store's webhook: %+v", got)
+				}
+			})
+		}
+		for range 6 {
+			time.Sleep(500 * time.Millisecond)
+			if got := status(h, deliver(good, "good")); got != http.StatusOK {
+				t.Errorf("the good store's webhook: status %d", got)
+			}
+		}
+		wg.Wait()
+		bad.ClearFaults()
+		if got := status(h, deliver(bad, "bad")); got != http.StatusOK {
+			t.Errorf("afterwards: status %d", got)
+		}
+	})
+}
+
 // A burst of 5,000 webhooks of 50 connections within a second.
 func TestWebhookBurst(t *testing.T) {
 	inWorld(t, 100, func(t *testing.T, w *world) {

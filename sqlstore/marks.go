@@ -24,12 +24,15 @@ var insertMarks = insertion{
 	update: []assignment{
 		{"generation", "old.generation + (new.generation & 255)"},
 		{"not_before", "CASE WHEN new.not_before < old.not_before THEN new.not_before ELSE old.not_before END"},
-		{"attempts", "CASE WHEN new.attempts <> 0 THEN new.attempts ELSE old.attempts END"},
-		{"reason", "CASE WHEN new.reason <> '' THEN new.reason ELSE old.reason END"},
+		{"attempts", "new.attempts"},
+		{"reason", "CASE WHEN new.reason <> '' AND old.reason <> '" + reasonDelete + "' THEN new.reason ELSE old.reason END"},
 		{"floor", "CASE WHEN new.floor > old.floor THEN new.floor ELSE old.floor END"},
 		{"merged_into", "CASE WHEN new.merged_into <> 0 THEN new.merged_into ELSE old.merged_into END"},
 	},
 }
+
+// reasonDelete is the reason that no other replaces.
+const reasonDelete = "customers/delete"
 
 // newGeneration is where a new mark starts: at the clock in microseconds, and
 // never twice at the same, so that a mark put after a clearing has no generation
@@ -99,8 +102,10 @@ func foldMarks(marks []shopifysync.Mark) []shopifysync.Mark {
 		if m.Floor.After(one.Floor) {
 			one.Floor = m.Floor
 		}
-		one.Attempts = cmp.Or(m.Attempts, one.Attempts)
-		one.Reason = cmp.Or(m.Reason, one.Reason)
+		one.Attempts = m.Attempts
+		if m.Reason != "" && one.Reason != reasonDelete {
+			one.Reason = m.Reason
+		}
 		one.MergedInto = cmp.Or(m.MergedInto, one.MergedInto)
 	}
 	return folded[:n]

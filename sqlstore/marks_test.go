@@ -35,9 +35,12 @@ func TestFoldMarks(t *testing.T) {
 		{CustomerID: 7, NotBefore: at(5), Floor: at(1), Reason: "first", Attempts: 2},
 		{CustomerID: 7, NotBefore: at(3), Floor: at(4), MergedInto: 8},
 		{CustomerID: 7, NotBefore: at(4), Floor: at(2), Reason: "last"},
+		{CustomerID: 5, Reason: "customers/delete", Attempts: 2},
+		{CustomerID: 5, Reason: "customers/update", Attempts: 1},
 	}
 	want := []shopifysync.Mark{
-		{CustomerID: 7, Generation: 3, NotBefore: at(3), Floor: at(4), Reason: "last", Attempts: 2, MergedInto: 8},
+		{CustomerID: 5, Generation: 2, Reason: "customers/delete", Attempts: 1},
+		{CustomerID: 7, Generation: 3, NotBefore: at(3), Floor: at(4), Reason: "last", MergedInto: 8},
 		{CustomerID: 9, Generation: 1, NotBefore: at(5)},
 	}
 	if diff := cmp.Diff(want, foldMarks(given)); diff != "" {

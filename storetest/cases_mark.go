@@ -114,7 +114,7 @@ func markCases() []testCase {
 		},
 		{
 			name: "Mark/Again",
-			rule: "A customer has one mark. Put again its generation grows by one, NotBefore becomes the earlier, Floor the later, and Reason, Attempts and MergedInto those given unless zero.",
+			rule: "A customer has one mark. Put again its generation grows by one, NotBefore becomes the earlier, Floor the later, Attempts the one given, and Reason and MergedInto those given unless zero.",
 			run: func(c *check) {
 				m := shopifysync.Mark{
 					Connection: tenant, CustomerID: 1, NotBefore: observedAt(10), Floor: observedAt(10),
@@ -134,12 +134,31 @@ func markCases() []testCase {
 				again(with2(m, func(m *shopifysync.Mark) { m.NotBefore, m.Floor = observedAt(11), observedAt(9) }), m)
 				m.NotBefore, m.Floor = observedAt(8), observedAt(12)
 				again(m, m)
-				again(with2(m, func(m *shopifysync.Mark) { m.Attempts, m.Reason, m.MergedInto, m.Floor = 0, "", 0, time.Time{} }), m)
+				given := with2(m, func(m *shopifysync.Mark) { m.Attempts, m.Reason, m.MergedInto, m.Floor = 0, "", 0, time.Time{} })
+				m.Attempts = 0
+				again(given, m)
 				m.Attempts, m.Reason, m.MergedInto = 1, "second", 6
 				again(m, m)
-				m.NotBefore = time.Time{}
-				again(with2(mark(1), func(m *shopifysync.Mark) {}), m)
+				m.NotBefore, m.Attempts = time.Time{}, 0
+				again(mark(1), m)
 				again(with2(mark(1), func(m *shopifysync.Mark) { m.NotBefore = observedAt(1) }), m)
+			},
+		},
+		{
+			name: "Mark/Deleted",
+			rule: "The reason that a customer was deleted stays, whatever is put later.",
+			run: func(c *check) {
+				because := func(id shopifysync.CustomerID, reason string) shopifysync.Mark {
+					return with2(mark(id), func(m *shopifysync.Mark) { m.Reason = reason })
+				}
+				const deleted = "customers/delete"
+				c.putMarks(tenant, because(1, "customers/update"), because(2, deleted))
+				c.putMarks(tenant, because(1, deleted), because(2, "customers/update"), because(3, deleted), because(3, "customers/update"))
+				for id := range shopifysync.CustomerID(3) {
+					c.expectMark(because(id+1, deleted))
+				}
+				c.putMarks(tenant, mark(1))
+				c.expectMark(because(1, deleted))
 			},
 		},
 		{
@@ -149,7 +168,7 @@ func markCases() []testCase {
 				c.putMarks(tenant, mark(1))
 				before := c.mark(1).Generation
 				m := mark(1)
-				m.Reason, m.Floor = "first", observedAt(9)
+				m.Reason, m.Floor, m.Attempts = "first", observedAt(9), 5
 				second := mark(1)
 				second.Attempts, second.Floor = 2, observedAt(3)
 				c.putMarks(tenant, m, mark(2), second)

@@ -18,7 +18,7 @@ func fullState() shopifysync.ConnectionState {
 		Connection:   tenant,
 		ShopID:       "gid://shopify/Shop/9007199254740993",
 		ConnectedAt:  observedAt(1),
-		Disconnected: &shopifysync.Disconnection{At: observedAt(2), EraseBy: observedAt(3)},
+		Disconnected: &shopifysync.Disconnection{At: observedAt(2), Kept: true, EraseBy: observedAt(3)},
 		Health: shopifysync.Health{
 			State: shopifysync.HealthScopeMissing, Message: "grant read_customers <&> \"稍後再試\"", CheckedAt: observedAt(4),
 			Shop: shopifysync.ShopInfo{
@@ -36,6 +36,8 @@ func fullState() shopifysync.ConnectionState {
 		Pause:    &shopifysync.Pause{State: shopifysync.HealthFrozen, Since: observedAt(5), ProbeAt: observedAt(6)},
 		CheckDue: true, CaughtUpTo: observedAt(7), CaughtUpAt: observedAt(8), RunAt: observedAt(9), InStepAsOf: observedAt(10),
 		TriedAt: observedAt(11), Customers: 9007199254740993, CountedAt: observedAt(12),
+		DataRequests: []shopifysync.OpenDataRequest{{ID: 9007199254740993, At: observedAt(15), Customers: []shopifysync.CustomerID{9007199254740993}}},
+		RedactAsked:  observedAt(13), ErasedAt: observedAt(14),
 	}
 }
 

@@ -90,7 +90,7 @@ func dueDefects() []defect {
 				result, err := s.MemoryStore.PostponeMarks(ctx, p)
 				var again []shopifysync.Mark
 				for _, m := range p.Marks {
-					again = append(again, shopifysync.Mark{Connection: p.Connection, CustomerID: m.CustomerID, NotBefore: m.NotBefore})
+					again = append(again, shopifysync.Mark{Connection: p.Connection, CustomerID: m.CustomerID, NotBefore: m.NotBefore, Attempts: m.Attempts})
 				}
 				_, _ = s.MemoryStore.PutMarks(ctx, shopifysync.PutMarksParams{Connection: p.Connection, Marks: again})
 				return result, err

@@ -399,10 +399,14 @@ func stateDefects() []defect {
 				dropMark(m, old)
 			}
 		})},
-		{"forgets the attempts", "Mark/Again", "the mark of customer", putting(func(m *shopifysync.MemoryStore, old, in *shopifysync.Mark) {
+		{"keeps the attempts", "Mark/Again", "the mark of customer", putting(func(_ *shopifysync.MemoryStore, old, in *shopifysync.Mark) {
 			if old != nil && in.Attempts == 0 {
+				in.Attempts = old.Attempts
+			}
+		})},
+		{"forgets a deletion", "Mark/Deleted", "the mark of customer", putting(func(m *shopifysync.MemoryStore, old, in *shopifysync.Mark) {
+			if old != nil && in.Reason != "" {
 				dropMark(m, old)
-				in.Floor, in.NotBefore, in.Reason, in.MergedInto = old.Floor, old.NotBefore, old.Reason, old.MergedInto
 			}
 		})},
 		{"does not count a mark put again", "Mark/Again", "the generation went from", func() shopifysync.ContactStore {
