@@ -24,6 +24,7 @@ type testConsole struct {
 	base   string
 	client *http.Client
 	logged *syncBuffer
+	stop   context.CancelFunc // ends the program, as the test's end does
 }
 
 // syncBuffer is a buffer for many writers.
@@ -91,7 +92,7 @@ func start(t *testing.T, cfg config) *testConsole {
 	jar, _ := cookiejar.New(nil)
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections) // the server waits a while for a connection that was never used
-	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, client: &http.Client{Jar: jar, Transport: transport}}
+	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, stop: stop, client: &http.Client{Jar: jar, Transport: transport}}
 }
 
 // do sends a request as a browser on the same origin would, follows redirects,

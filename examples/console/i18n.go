@@ -83,6 +83,7 @@ type texts struct {
 	// Disconnecting.
 	DisconnectTitle, DisconnectLead, DisconnectWhat, DisconnectKeep, DisconnectKeepText     string
 	DisconnectRemove, DisconnectRemoveText, DisconnectSure, DisconnectButton, Disconnecting string
+	RemoveSure, EndingNow                                                                   string
 
 	// Personal data.
 	PrivacyLead, PersonBy, Person, Export, Erase, EraseSure, EraseNotSure, ExportResult, ExportText string

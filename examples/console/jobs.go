@@ -8,7 +8,8 @@ import (
 	"github.com/omnichat/shopifysync"
 )
 
-// jobs runs syncs behind the pages: a page that is closed does not end them.
+// jobs runs syncs, and the ends of connections, behind the pages: a page that
+// is closed does not end them.
 type jobs struct {
 	syncer  *shopifysync.Syncer
 	changed func()
@@ -18,10 +19,14 @@ type jobs struct {
 
 	mu   sync.Mutex
 	last map[shopifysync.ConnectionID]*job
+	ends map[shopifysync.ConnectionID]*ending
 }
 
 func newJobs(s *shopifysync.Syncer, changed func()) *jobs {
-	j := &jobs{syncer: s, changed: changed, last: make(map[shopifysync.ConnectionID]*job)}
+	j := &jobs{
+		syncer: s, changed: changed,
+		last: make(map[shopifysync.ConnectionID]*job), ends: make(map[shopifysync.ConnectionID]*ending),
+	}
 	j.ctx, j.stop = context.WithCancel(context.Background())
 	return j
 }
@@ -32,12 +37,65 @@ func (j *jobs) close() {
 	j.wg.Wait()
 }
 
+// A work is something that goes on behind the pages.
+type work struct{ done chan struct{} } // closed at the end
+
+func (w work) running() bool {
+	select {
+	case <-w.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait waits a while for the end.
+func (w work) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// An ending is a disconnection that a page asked for.
+type ending struct {
+	work
+	err error // once it is done
+}
+
+// end begins a disconnection, or returns the one that is under way.
+func (j *jobs) end(id shopifysync.ConnectionID, disconnect func(context.Context) error) *ending {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if old := j.ends[id]; old != nil && old.running() {
+		return old
+	}
+	one := &ending{work: work{make(chan struct{})}}
+	j.ends[id] = one
+	j.wg.Go(func() {
+		one.err = disconnect(j.ctx)
+		close(one.done)
+		j.changed()
+	})
+	return one
+}
+
+// ending returns the connection's latest disconnection, or nil.
+func (j *jobs) ending(id shopifysync.ConnectionID) *ending {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ends[id]
+}
+
 // A job is one sync that a page started.
 type job struct {
+	work
 	params  shopifysync.SyncParams
 	started time.Time
 	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed at the end
 
 	mu       sync.Mutex
 	progress shopifysync.Progress
@@ -53,7 +111,7 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 		return old
 	}
 	ctx, cancel := context.WithCancelCause(j.ctx)
-	one := &job{params: p, started: time.Now(), cancel: cancel, done: make(chan struct{})}
+	one := &job{work: work{make(chan struct{})}, params: p, started: time.Now(), cancel: cancel}
 	j.last[p.Connection] = one
 	p.OnProgress = func(now shopifysync.Progress) {
 		one.mu.Lock()
@@ -80,32 +138,12 @@ func (j *jobs) of(id shopifysync.ConnectionID) *job {
 	return j.last[id]
 }
 
-// forget drops what is known of a connection's last job.
+// forget drops what is known of a connection's last sync and its end.
 func (j *jobs) forget(id shopifysync.ConnectionID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.last, id)
-}
-
-func (o *job) running() bool {
-	select {
-	case <-o.done:
-		return false
-	default:
-		return true
-	}
-}
-
-// wait waits a moment for the job's end: a small store goes straight to its
-// result.
-func (o *job) wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-o.done:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	delete(j.ends, id)
 }
 
 // now returns how far the job is, or what it came to.

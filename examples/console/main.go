@@ -171,11 +171,15 @@ type console struct {
 	typed  typedSecrets
 	signal *changes     // told of everything that a page may show
 	runs   atomic.Int64 // runs that go on in this process, a page's or Serve's own
+
+	streams    context.Context // of the pages that listen for changes
+	endStreams context.CancelFunc
 }
 
 // newConsole wires the library: a store, its keys, a Syncer with its options.
 func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, err error) {
 	c := &console{log: log, signal: newChanges()}
+	c.streams, c.endStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			c.close()
@@ -268,8 +272,8 @@ func (c *console) serve(ctx context.Context, listener net.Listener) error {
 		WriteTimeout:      90 * time.Second, // streams set their own
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends streams
 	}
+	server.RegisterOnShutdown(c.endStreams) // other requests have until Shutdown gives up
 	var wg sync.WaitGroup
 	failed := make(chan error, 2)
 	wg.Go(func() {
@@ -320,6 +324,7 @@ func (c *console) recheck(ctx context.Context) {
 // close releases what newConsole made. Running syncs are cancelled, and go on
 // when they are started again.
 func (c *console) close() {
+	c.endStreams()
 	if c.jobs != nil {
 		c.jobs.close()
 	}

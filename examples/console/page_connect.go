@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -312,6 +313,9 @@ func (c *console) showDisconnect(w http.ResponseWriter, r *http.Request, wrong e
 		return err
 	}
 	p.Title = p.T.DisconnectTitle
+	if p.Store.Gone {
+		p.Title = p.T.DisconnectRemove
+	}
 	status := http.StatusOK
 	if wrong != nil {
 		p.Problem, status = problemOf(p.T, wrong), http.StatusUnprocessableEntity
@@ -329,15 +333,39 @@ func (c *console) disconnect(w http.ResponseWriter, r *http.Request) error {
 	if r.PostFormValue("sure") == "" {
 		return seeOther(w, r, storePath(conn.ID, "/disconnect"))
 	}
-	if _, err := c.syncer.Disconnect(r.Context(), shopifysync.DisconnectParams{Connection: conn.ID, RemoveContacts: remove}); err != nil {
-		return c.showDisconnect(w, r, err)
+	end := c.jobs.end(conn.ID, func(ctx context.Context) error { return c.endConnection(ctx, conn.ID, remove) })
+	switch end.wait(r.Context(), patient); {
+	case end.running():
+		return seeOther(w, r, storePath(conn.ID, "")) // which says so
+	case end.err != nil:
+		return c.showDisconnect(w, r, end.err)
+	case remove:
+		c.jobs.forget(conn.ID)
+		return seeOther(w, r, "/?"+url.Values{"done": {"removed"}}.Encode())
 	}
 	c.jobs.forget(conn.ID)
-	if !remove {
-		return seeOther(w, r, storePath(conn.ID, "?done=disconnected"))
+	return seeOther(w, r, storePath(conn.ID, "?done=disconnected"))
+}
+
+// patient is how long a page waits for a disconnection before it leaves it
+// alone. The server waits longer.
+const patient = time.Minute
+
+// endConnection disconnects a store, and takes along what the host itself keeps
+// of its people. After an error it can be done again: the connection goes last.
+func (c *console) endConnection(ctx context.Context, id shopifysync.ConnectionID, remove bool) (err error) {
+	defer func() {
+		if err != nil {
+			c.log.Error("a store was not disconnected", "connection", string(id), "error", err)
+		}
+	}()
+	if remove {
+		if err := c.agents.forget(ctx, id); err != nil {
+			return err
+		}
 	}
-	if err := c.agents.forget(r.Context(), conn.ID); err != nil {
+	if _, err := c.syncer.Disconnect(ctx, shopifysync.DisconnectParams{Connection: id, RemoveContacts: remove}); err != nil || !remove {
 		return err
 	}
-	return seeOther(w, r, "/?"+url.Values{"done": {"removed"}}.Encode())
+	return c.agents.forget(ctx, id) // what was written meanwhile
 }

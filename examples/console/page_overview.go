@@ -11,6 +11,7 @@ import (
 type overviewBody struct {
 	Status   *shopifysync.Status
 	Gone     bool
+	Ending   bool // it is being disconnected
 	AskSync  bool // just connected: sync now, or later
 	Contacts int64
 	Failed   int
@@ -40,7 +41,14 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p.Problem = problemOfHealth(p.T, p.Store)
-	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, p.Run != nil && p.Run.Running
+	switch end := c.jobs.ending(conn.ID); {
+	case end == nil:
+	case end.running():
+		b.Ending = true
+	case end.err != nil:
+		p.Problem = problemOf(p.T, end.err)
+	}
+	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, b.Ending || p.Run != nil && p.Run.Running
 	return c.show(w, r, "overview", p)
 }
 

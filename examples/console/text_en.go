@@ -159,6 +159,7 @@ var english = texts{
 	DisconnectWhat: "What about its contacts?", DisconnectKeep: "Keep the contacts", DisconnectKeepText: "Connect the same store again within 30 days, and it takes them over without duplicates.",
 	DisconnectRemove: "Remove the contacts", DisconnectRemoveText: "All contacts and conversations of this store go at once.",
 	DisconnectSure: "Yes, disconnect this store", DisconnectButton: "Disconnect", Disconnecting: "Disconnecting…",
+	RemoveSure: "Yes, remove all contacts and conversations of this store", EndingNow: "The store is being disconnected. You may close this page: it goes on.",
 
 	PrivacyLead: "Give out or erase a person's data, as privacy law asks. No message from Shopify is needed.",
 	PersonBy:    "Find by", Person: "Person", Export: "Export", Erase: "Erase", EraseSure: "I know that this cannot be undone, and that no sync brings the person back", EraseNotSure: "Tick this first, then erase.",

@@ -159,6 +159,7 @@ var traditionalChinese = texts{
 	DisconnectWhat: "聯絡人要如何處理？", DisconnectKeep: "保留聯絡人", DisconnectKeepText: "30 天內重新連接同一家商店會沿用這些聯絡人，不會重複。",
 	DisconnectRemove: "移除聯絡人", DisconnectRemoveText: "立即移除這家商店的所有聯絡人與對話。",
 	DisconnectSure: "我了解，要解除這家商店的連接", DisconnectButton: "解除連接", Disconnecting: "正在解除連接…",
+	RemoveSure: "我了解，要移除這家商店的所有聯絡人與對話", EndingNow: "正在解除這家商店的連接。您可以關閉這個頁面，作業會在背景繼續。",
 
 	PrivacyLead: "依個資法規，提供或刪除一個人的資料。不需要等 Shopify 的通知。",
 	PersonBy:    "查詢方式", Person: "查詢內容", Export: "匯出資料", Erase: "刪除資料", EraseSure: "我了解刪除後無法復原，此人不會再被同步回來", EraseNotSure: "請先勾選確認，再刪除。",

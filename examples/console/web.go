@@ -218,6 +218,8 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 			if c.runs.Load() > 0 { // one that Serve began tells its progress to the store alone
 				text = "data: changed\n\n"
 			}
+		case <-c.streams.Done():
+			return nil
 		case <-r.Context().Done():
 			return nil
 		}

@@ -12,6 +12,7 @@ async function refresh() {
   asking = true;
   try {
     const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "error" });
+    if (answer.status === 404) return location.reload(); // gone meanwhile
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of live()) {
