@@ -76,15 +76,20 @@ func (a *agentData) removeTag(ctx context.Context, id shopifysync.ConnectionID, 
 
 // A message is one line of a conversation.
 type message struct {
-	FromMember bool // else from an agent
-	Body       string
-	At         time.Time
+	FromMember bool      `json:"from_member"` // else from an agent
+	Body       string    `json:"body"`
+	At         time.Time `json:"at"`
 }
 
-// messages returns the last hundred messages with a customer, oldest first.
-func (a *agentData) messages(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID) ([]message, error) {
+const (
+	lastMessages = 100 // that a page shows
+	allMessages  = -1
+)
+
+// messages returns the last messages with a customer, oldest first.
+func (a *agentData) messages(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID, limit int) ([]message, error) {
 	rows, err := a.db.QueryContext(ctx, `
-		SELECT author, body, sent_at FROM console_messages WHERE connection_id = ? AND customer_id = ? ORDER BY id DESC LIMIT 100`, string(id), int64(customer))
+		SELECT author, body, sent_at FROM console_messages WHERE connection_id = ? AND customer_id = ? ORDER BY id DESC LIMIT ?`, string(id), int64(customer), limit)
 	if err != nil {
 		return nil, err
 	}

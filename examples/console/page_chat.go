@@ -59,7 +59,7 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	if b.Who == "" {
 		b.Who = p.T.Member
 	}
-	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id); err != nil {
+	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id, lastMessages); err != nil {
 		return err
 	}
 	if b.AgentTags, err = c.agents.tags(r.Context(), conn.ID, id); err != nil {

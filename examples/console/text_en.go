@@ -163,7 +163,7 @@ var english = texts{
 
 	PrivacyLead: "Give out or erase a person's data, as privacy law asks. No message from Shopify is needed.",
 	PersonBy:    "Find by", Person: "Person", Export: "Export", Erase: "Erase", EraseSure: "I know that this cannot be undone, and that no sync brings the person back", EraseNotSure: "Tick this first, then erase.",
-	ExportResult: "Export", ExportText: "This is all that is kept of synced data.", DownloadJSON: "Download JSON", NobodyFound: "Nobody was found.",
+	ExportResult: "Export", ExportText: "This is all that is kept: synced data, agents' tags and the conversation.", DownloadJSON: "Download JSON", NobodyFound: "Nobody was found.",
 	Receipt: "Receipt", Erased: "The data are erased.", ReceiptID: "Receipt number", MemberNumbers: "Member numbers", HostErased: "Agents' tags and conversations erased too", ReceiptText: "The receipt holds nothing personal and may be kept as evidence.",
 	Requests: "Requests passed on by Shopify", NoRequests: "There are none.", RequestID: "Request", ReceivedAt: "Received", DueBy: "Answer by",
 

@@ -163,7 +163,7 @@ var traditionalChinese = texts{
 
 	PrivacyLead: "依個資法規，提供或刪除一個人的資料。不需要等 Shopify 的通知。",
 	PersonBy:    "查詢方式", Person: "查詢內容", Export: "匯出資料", Erase: "刪除資料", EraseSure: "我了解刪除後無法復原，此人不會再被同步回來", EraseNotSure: "請先勾選確認，再刪除。",
-	ExportResult: "匯出結果", ExportText: "以下是保存的全部同步資料。", DownloadJSON: "下載 JSON", NobodyFound: "沒有符合的人。",
+	ExportResult: "匯出結果", ExportText: "以下是保存的全部資料：同步資料、客服標籤與對話。", DownloadJSON: "下載 JSON", NobodyFound: "沒有符合的人。",
 	Receipt: "刪除憑證", Erased: "資料已刪除。", ReceiptID: "憑證編號", MemberNumbers: "會員編號", HostErased: "客服標籤與對話也已刪除", ReceiptText: "憑證不含個人資料，可作為紀錄保存。",
 	Requests: "Shopify 轉來的查詢請求", NoRequests: "沒有待處理的請求。", RequestID: "請求編號", ReceivedAt: "收到時間", DueBy: "最晚回覆時間",
 
