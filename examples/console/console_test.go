@@ -22,6 +22,7 @@ type testConsole struct {
 	*console
 	t      *testing.T
 	base   string
+	hooks  string // with -public: where webhooks are answered
 	client *http.Client
 	logged *syncBuffer
 	stop   context.CancelFunc // ends the program, as the test's end does
@@ -74,9 +75,17 @@ func start(t *testing.T, cfg config) *testConsole {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var hooks net.Listener
+	hooksBase := ""
+	if cfg.public != nil {
+		if hooks, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		hooksBase = "http://" + hooks.Addr().String()
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- c.serve(ctx, listener) }()
+	go func() { served <- c.serve(ctx, listener, hooks) }()
 	t.Cleanup(func() {
 		stop()
 		select {
@@ -92,7 +101,7 @@ func start(t *testing.T, cfg config) *testConsole {
 	jar, _ := cookiejar.New(nil)
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections) // the server waits a while for a connection that was never used
-	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, stop: stop, client: &http.Client{Jar: jar, Transport: transport}}
+	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), hooks: hooksBase, logged: logged, stop: stop, client: &http.Client{Jar: jar, Transport: transport}}
 }
 
 // do sends a request as a browser on the same origin would, follows redirects,

@@ -655,7 +655,7 @@ func TestRun(t *testing.T) {
 // For real stores there is no demonstration, and from outside only webhooks
 // are let in.
 func TestReal(t *testing.T) {
-	cfg, err := parse([]string{"-real", "-public", "https://console.example.com/"})
+	cfg, err := parse([]string{"-real", "-public", "https://console.example.com/", "-webhooks", "127.0.0.1:8081"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -668,14 +668,28 @@ func TestReal(t *testing.T) {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
-	outside := func(r *http.Request) { r.Host = "console.example.com"; r.Header.Del("Sec-Fetch-Site") }
-	for path, want := range map[string]int{
-		webhookPath: http.StatusUnauthorized, webhookPath + "/x": http.StatusUnauthorized, // without a signature
-		"/": http.StatusMisdirectedRequest, "/connect": http.StatusMisdirectedRequest, webhookPath + "x": http.StatusMisdirectedRequest,
-		webhookPath + "/../../connect": http.StatusMisdirectedRequest,
-	} {
-		if resp, _ := c.do(http.MethodPost, path, url.Values{}, outside); resp.StatusCode != want {
-			t.Errorf("POST %s from outside: %s, want %d", path, resp.Status, want)
+	// Whatever name a proxy gives the host.
+	outside := *c
+	outside.base = c.hooks
+	for _, host := range []string{"console.example.com", "127.0.0.1"} {
+		as := func(r *http.Request) { r.Host = host; r.Header.Del("Sec-Fetch-Site") }
+		for path, want := range map[string]int{
+			webhookPath: http.StatusUnauthorized, webhookPath + "/x": http.StatusUnauthorized, // without a signature
+			"/": http.StatusNotFound, "/connect": http.StatusNotFound, "/static/console.js": http.StatusNotFound, "/events": http.StatusNotFound,
+			webhookPath + "x": http.StatusNotFound, webhookPath + "/../../connect": http.StatusNotFound,
+		} {
+			if resp, _ := outside.do(http.MethodPost, path, url.Values{}, as); resp.StatusCode != want {
+				t.Errorf("POST %s from outside as %s: %s, want %d", path, host, resp.Status, want)
+			}
+		}
+		if resp, body := outside.do(http.MethodGet, "/", nil, as); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("the first page from outside as %s: %s\n%s", host, resp.Status, body)
+		}
+	}
+	for _, host := range []string{"console.example.com", "localhost"} { // and the pages take no webhooks
+		resp, _ := c.do(http.MethodPost, webhookPath, url.Values{}, func(r *http.Request) { r.Host = host })
+		if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("a webhook to the pages' address as %s: %s", host, resp.Status)
 		}
 	}
 }
@@ -689,15 +703,19 @@ func TestFlags(t *testing.T) {
 		"by name":         {"-addr", "example.com:80"},
 		"without a port":  {"-addr", "127.0.0.1"},
 		"too many":        {"-customers", "100000000"},
-		"public, demo":    {"-public", "https://console.example.com"},
-		"public, http":    {"-real", "-public", "http://console.example.com"},
-		"public, a path":  {"-real", "-public", "https://console.example.com/x"},
+		"public, demo":    {"-public", "https://console.example.com", "-webhooks", "127.0.0.1:8081"},
+		"public, http":    {"-real", "-public", "http://console.example.com", "-webhooks", "127.0.0.1:8081"},
+		"public, a path":  {"-real", "-public", "https://console.example.com/x", "-webhooks", "127.0.0.1:8081"},
+		"public, pages":   {"-real", "-public", "https://console.example.com"},
+		"webhooks, same":  {"-real", "-public", "https://console.example.com", "-webhooks", "127.0.0.1:8080"},
+		"webhooks, all":   {"-real", "-public", "https://console.example.com", "-webhooks", ":8081"},
+		"webhooks, alone": {"-real", "-webhooks", "127.0.0.1:8081"},
 	} {
 		if _, err := parse(args); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, args := range [][]string{nil, {"-addr", "localhost:0"}, {"-addr", "[::1]:8080"}, {"-real", "-public", "https://console.example.com"}} {
+	for _, args := range [][]string{nil, {"-addr", "localhost:0"}, {"-addr", "[::1]:8080"}, {"-real", "-public", "https://console.example.com", "-webhooks", "127.0.0.1:8081"}} {
 		if _, err := parse(args); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}
