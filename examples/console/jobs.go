@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -125,10 +126,22 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 		one.report, one.err = report, err
 		one.mu.Unlock()
 		cancel(nil)
+		if report == nil && errors.Is(err, shopifysync.ErrSyncInProgress) {
+			j.drop(p.Connection, one) // Serve, or another process, is at it: that run is the one to show
+		}
 		close(one.done)
 		j.changed()
 	})
 	return one
+}
+
+// drop forgets a job that came to nothing.
+func (j *jobs) drop(id shopifysync.ConnectionID, one *job) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.last[id] == one {
+		delete(j.last, id)
+	}
 }
 
 // of returns the connection's latest job, or nil.

@@ -12,6 +12,7 @@ type overviewBody struct {
 	Status   *shopifysync.Status
 	Gone     bool
 	Ending   bool // it is being disconnected
+	Busy     bool // a run goes on
 	AskSync  bool // just connected: sync now, or later
 	Contacts int64
 	Failed   int
@@ -32,6 +33,7 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	b := overviewBody{
 		Status: status, Gone: p.Store.Gone, Contacts: contacts, Failed: len(status.Failures),
+		Busy:    p.Run != nil && p.Run.Running,
 		AskSync: p.Run == nil && !p.Store.Gone && r.FormValue("done") != "later",
 	}
 	if s := conn.WhatsApp; s != nil {
@@ -48,7 +50,7 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 	case end.err != nil:
 		p.Problem = problemOf(p.T, end.err)
 	}
-	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, b.Ending || p.Run != nil && p.Run.Running
+	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, b.Ending || b.Busy
 	return c.show(w, r, "overview", p)
 }
 

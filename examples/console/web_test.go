@@ -534,6 +534,32 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// Who asks for a sync while Serve is at one is shown that one, not a failure.
+func TestSyncInProgress(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	var during, overview string
+	c.demo.store("demo-shop").Inject(shopifytest.Fault{Operation: "CustomersPage", Edit: func(map[string]any) {
+		_, during = c.post(storePath(id, "/sync"))
+		_, overview = c.get(storePath(id, ""))
+	}})
+	if _, err := c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}); err != nil { // as Serve does
+		t.Fatal(err)
+	}
+	if wrong := english.Problems["in progress"].Text; !strings.Contains(during, english.SyncRunning) || strings.Contains(during, wrong) {
+		t.Errorf("while it runs:\n%s", during)
+	}
+	if strings.Contains(overview, ">"+english.SyncNow+"<") || strings.Contains(overview, ">"+english.Preview+"<") {
+		t.Errorf("the overview offers another sync meanwhile:\n%s", overview)
+	}
+	if _, body := c.get(storePath(id, "/sync")); !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) {
+		t.Errorf("afterwards:\n%s", body)
+	}
+	if _, body := c.get(storePath(id, "")); !strings.Contains(body, ">"+english.SyncNow+"<") {
+		t.Errorf("the overview offers no sync afterwards:\n%s", body)
+	}
+}
+
 // The stream tells of changes, and ends with the server.
 func TestEvents(t *testing.T) {
 	c := startConsole(t, demoConfig{customers: 3})
