@@ -46,6 +46,12 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+func (s *syncBuffer) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
+}
+
 // errors returns the lines that tell of errors.
 func (s *syncBuffer) errors() string {
 	var lines []string

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type jobs struct {
 	syncer  *shopifysync.Syncer
 	changed func()
+	log     *slog.Logger
 	ctx     context.Context
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -23,9 +25,9 @@ type jobs struct {
 	ends map[shopifysync.ConnectionID]*ending
 }
 
-func newJobs(s *shopifysync.Syncer, changed func()) *jobs {
+func newJobs(s *shopifysync.Syncer, changed func(), log *slog.Logger) *jobs {
 	j := &jobs{
-		syncer: s, changed: changed,
+		syncer: s, changed: changed, log: log,
 		last: make(map[shopifysync.ConnectionID]*job), ends: make(map[shopifysync.ConnectionID]*ending),
 	}
 	j.ctx, j.stop = context.WithCancel(context.Background())
@@ -128,6 +130,9 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 		cancel(nil)
 		if report == nil && errors.Is(err, shopifysync.ErrSyncInProgress) {
 			j.drop(p.Connection, one) // Serve, or another process, is at it: that run is the one to show
+		}
+		if report == nil && problemOf(languages[0], err).Key == "unknown" { // what a run ends with the library logs
+			j.log.Error("a sync did not begin", "connection", string(p.Connection), "error", err)
 		}
 		close(one.done)
 		j.changed()

@@ -260,7 +260,7 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 	if c.pages, err = parsePages(); err != nil {
 		return nil, err
 	}
-	c.jobs = newJobs(c.syncer, changed)
+	c.jobs = newJobs(c.syncer, changed, log)
 	return c, nil
 }
 

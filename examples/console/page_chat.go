@@ -53,7 +53,7 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, shopifysync.ErrNoMember):
 		return c.refuseChat(w, r, p, b, newProblem(p.T, "no member", "member"))
 	case err != nil:
-		return c.refuseChat(w, r, p, b, problemOf(p.T, err))
+		return c.refuseChat(w, r, p, b, c.problem(p.T, err))
 	}
 	b.cardView, b.Contact, b.Removed, b.Who = p.card(contact), &contact, contact.Removed, contact.Name
 	if b.Who == "" {

@@ -93,7 +93,7 @@ func (c *console) connect(w http.ResponseWriter, r *http.Request) error {
 	p := c.page(r, "connect")
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), "")
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), "")
 	}
 	id, err := c.idFor(r, shop)
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *console) edit(w http.ResponseWriter, r *http.Request) error {
 	in := c.readConnect(r)
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), conn.ID)
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), conn.ID)
 	}
 	conn.Shop = shop
 	return c.tryConnect(w, r, p, in, conn, true)
@@ -192,7 +192,7 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Policy: in.policy, Country: in.country}
 	}
 	if _, err := c.syncer.Connect(r.Context(), conn); err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), editID)
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), editID)
 	}
 	done := "connected"
 	if editing {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/omnichat/shopifysync"
@@ -42,7 +43,9 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 			b.WhatsApp = whatsAppAccounts[i].Name
 		}
 	}
-	p.Problem = problemOfHealth(p.T, p.Store)
+	if p.Problem = problemOfHealth(p.T, p.Store); p.Problem == nil {
+		p.Problem = problemNamed(p.T, r.FormValue("wrong"))
+	}
 	switch end := c.jobs.ending(conn.ID); {
 	case end == nil:
 	case end.running():
@@ -55,16 +58,14 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 }
 
 // check asks Shopify how the connection is, and has missing subscriptions made
-// again. A refusal is then part of the page, so it is no error here.
+// again.
 func (c *console) check(w http.ResponseWriter, r *http.Request) error {
 	conn, err := c.storeOf(r)
 	if err != nil {
 		return err
 	}
-	if _, err := c.syncer.Check(r.Context(), conn.ID); err != nil && problemOf(textsOf(""), err).Key == "unknown" {
-		return err
-	}
-	return seeOther(w, r, storePath(conn.ID, "?done=checked"))
+	_, err = c.syncer.Check(r.Context(), conn.ID)
+	return c.told(w, r, conn.ID, "checked", err)
 }
 
 // catchUp lists what changed lately and fetches it, as Serve does every
@@ -78,9 +79,17 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		_, err = c.syncer.Drain(r.Context(), conn.ID)
 	}
-	// Serve may be at it already, which comes to the same.
-	if err != nil && !errors.Is(err, shopifysync.ErrSyncInProgress) && problemOf(textsOf(""), err).Key == "unknown" {
-		return err
+	if errors.Is(err, shopifysync.ErrSyncInProgress) { // Serve is at it
+		return c.told(w, r, conn.ID, "catching-up", nil)
 	}
-	return seeOther(w, r, storePath(conn.ID, "?done=caught-up"))
+	return c.told(w, r, conn.ID, "caught-up", err)
+}
+
+// told goes back to the overview, which says that something was done, or why not.
+func (c *console) told(w http.ResponseWriter, r *http.Request, id shopifysync.ConnectionID, done string, err error) error {
+	query := url.Values{"done": {done}}
+	if err != nil {
+		query = url.Values{"wrong": {c.problem(language(r), err).Key}}
+	}
+	return seeOther(w, r, storePath(id, "?"+query.Encode()))
 }

@@ -17,6 +17,7 @@ var english = texts{
 		"edited":       "The connection is saved. Contacts and history stay as they are.",
 		"later":        "Fine: sync whenever you like, with the button below. Nothing is lost in between.",
 		"checked":      "Shopify was asked how the connection is.",
+		"catching-up":  "Recent changes are being fetched already; they show by themselves.",
 		"caught-up":    "Recent changes were fetched.",
 		"disconnected": "The store is disconnected. Its contacts stay.",
 		"removed":      "The store is disconnected, and its contacts are removed.",

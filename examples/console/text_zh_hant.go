@@ -17,6 +17,7 @@ var traditionalChinese = texts{
 		"edited":       "已儲存連接設定。聯絡人、同步紀錄都保留不變。",
 		"later":        "好的，您可以隨時在這裡按「立即同步」。在那之前不會漏掉任何資料。",
 		"checked":      "已向 Shopify 確認連接狀態。",
+		"catching-up":  "系統正在補抓最近的變更，完成後會自動顯示。",
 		"caught-up":    "已補抓最近的變更。",
 		"disconnected": "已解除連接。聯絡人仍保留。",
 		"removed":      "已解除連接，並移除這家商店的聯絡人。",

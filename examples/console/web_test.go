@@ -560,6 +560,54 @@ func TestSyncInProgress(t *testing.T) {
 	}
 }
 
+// What failed is not announced as done, and the log has what the page cannot say.
+func TestFailuresAreTold(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	st := c.demo.store("demo-shop")
+	for path, done := range map[string]string{"/check": "checked", "/catch-up": "caught-up"} {
+		for key, trouble := range map[string]shopifytest.Fault{
+			"":        {Operation: "none"},
+			"frozen":  {Times: shopifytest.Always, Status: http.StatusPaymentRequired},
+			"unknown": {Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{Message: "a canary"}}},
+		} {
+			st.Inject(trouble)
+			_, body := c.post(storePath(id, path))
+			st.ClearFaults()
+			if got := strings.Contains(body, english.Done[done]); got != (key == "") {
+				t.Errorf("%s, %q: announced as done: %v\n%s", path, key, got, body)
+			}
+			if key != "" && !strings.Contains(body, htmlText(english.Problems[key].Text)) {
+				t.Errorf("%s: the page does not say what is wrong (%s):\n%s", path, key, body)
+			}
+			if logged := c.logged.errors() != ""; logged != (key == "unknown") {
+				t.Errorf("%s, %q: logged: %v\n%s", path, key, logged, c.logged.errors())
+			}
+			c.logged.reset()
+			if _, err := c.syncer.Check(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	trouble := shopifytest.Fault{Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{Message: "a canary"}}}
+	cfg := st.Config()
+	for name, ask := range map[string]func() (*http.Response, string){
+		"edit": func() (*http.Response, string) {
+			return c.post(storePath(id, "/edit"), "shop", cfg.Domain, "api_key", cfg.ClientID)
+		},
+		"chat": func() (*http.Response, string) { return c.get(storePath(id, "/chat?member=987654321")) },
+	} {
+		st.Inject(trouble)
+		_, body := ask()
+		st.ClearFaults()
+		if !strings.Contains(body, english.Problems["unknown"].Text) || c.logged.errors() == "" {
+			t.Errorf("%s: the log has nothing of\n%s", name, body)
+		}
+		c.logged.reset()
+	}
+}
+
 // The stream tells of changes, and ends with the server.
 func TestEvents(t *testing.T) {
 	c := startConsole(t, demoConfig{customers: 3})
