@@ -77,6 +77,51 @@ func TestDisconnectAgain(t *testing.T) {
 	}
 }
 
+// What the pages of a disconnected store say of secrets and conversations is so.
+func TestDisconnectedStore(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	ming := fmt.Sprint(c.demo.store("demo-shop").Newest(1)[0].ID)
+	c.post(storePath(id, "/chat"), "member", ming, "say", "canary-message", "as", "member")
+	c.post(storePath(id, "/disconnect"), "contacts", "keep", "sure", "yes")
+	if _, body := c.get(storePath(id, "")); strings.Contains(body, english.SecretsKept) || !strings.Contains(body, htmlText(english.SecretsGone)) {
+		t.Errorf("the overview:\n%s", body)
+	}
+	if resp, body := c.get(storePath(id, "/chat?member="+ming)); resp.StatusCode != http.StatusOK || !strings.Contains(body, "canary-message") {
+		t.Errorf("the conversation: %s\n%s", resp.Status, body)
+	}
+	_, body := c.get(storePath(id, "/edit"))
+	if n := strings.Count(body, english.SecretSaved); n != 1 { // the secret key
+		t.Errorf("%d fields are said to be saved:\n%s", n, body)
+	}
+	cfg := c.demo.store("demo-shop").Config()
+	values := []string{"shop", cfg.Domain, "api_key", cfg.ClientID}
+	resp, body := c.post(storePath(id, "/edit"), values...)
+	if resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, english.Problems["no token"].Text) {
+		t.Errorf("without a token: %s\n%s", resp.Status, body)
+	}
+	if _, body = c.post(storePath(id, "/edit"), append(values, "token", cfg.AccessToken)...); !strings.Contains(body, english.Done["connected"]) {
+		t.Errorf("with one:\n%s", body)
+	}
+}
+
+// A secret that was replaced counts until the next edit, not for ever.
+func TestRotatedSecret(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	id := c.connectDemo("demo-shop")
+	st := c.demo.store("demo-shop")
+	first := st.Config().ClientSecret
+	for _, test := range []struct{ secret, previous string }{{"second", first}, {"", ""}, {"third", "second"}} {
+		cfg := st.Config()
+		c.post(storePath(id, "/edit"), "shop", cfg.Domain, "api_key", cfg.ClientID, "api_secret", test.secret)
+		got, err := c.store.Connection(t.Context(), id)
+		if err != nil || got.Credentials.PreviousClientSecret.Reveal() != test.previous {
+			t.Errorf("after an edit with the secret %q the one before is %q, want %q: %v", test.secret, got.Credentials.PreviousClientSecret.Reveal(), test.previous, err)
+		}
+	}
+}
+
 // Requests that are under way are answered when the program is told to stop,
 // and pages that listen for changes do not hold it up.
 func TestShutdown(t *testing.T) {

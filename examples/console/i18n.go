@@ -83,7 +83,7 @@ type texts struct {
 	// Disconnecting.
 	DisconnectTitle, DisconnectLead, DisconnectWhat, DisconnectKeep, DisconnectKeepText     string
 	DisconnectRemove, DisconnectRemoveText, DisconnectSure, DisconnectButton, Disconnecting string
-	RemoveSure, EndingNow                                                                   string
+	RemoveSure, EndingNow, SecretsGone                                                      string
 
 	// Personal data.
 	PrivacyLead, PersonBy, Person, Export, Erase, EraseSure, EraseNotSure, ExportResult, ExportText string

@@ -39,8 +39,8 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 		return c.refuseChat(w, r, p, b, newProblem(p.T, "member number", "member"))
 	}
 	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, Number: b.Number})
-	if errors.Is(err, shopifysync.ErrNoMember) {
-		// A conversation outlives its contact.
+	if err != nil {
+		// A conversation outlives its contact, and the connection.
 		got, readErr := c.store.Contacts(r.Context(), shopifysync.ContactsParams{Connection: conn.ID, IDs: []shopifysync.CustomerID{id}})
 		if readErr != nil {
 			return readErr

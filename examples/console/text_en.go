@@ -44,6 +44,7 @@ var english = texts{
 		"not connected":      {"This store is not connected.", "Connect it first."},
 		"no api key":         {"The API key is missing.", "In the Shopify admin open Settings › Apps and sales channels › Develop apps; it is in the tab API credentials."},
 		"no secret":          {"The API secret key is missing.", "It is in the same tab as the API key, and verifies what Shopify sends."},
+		"no token":           {"The access token is missing.", "It is in the tab API credentials, too. An app of the Dev Dashboard has none: tick “it has no access token” then."},
 		"no member":          {"The store has no such member.", "Check the member number, or go on without a member's data."},
 		"member number":      {"This is not a member number.", "Enter digits, or the whole id that begins with gid://shopify/Customer/."},
 		"person email":       {"This is not an e-mail address.", "Enter the whole address, such as name@example.com."},
@@ -156,11 +157,12 @@ var english = texts{
 	OpenConversation: "Open conversation", Conversation: "Conversation", NoMessages: "No messages yet.", Agent: "Agent", Member: "Member", Message: "Write a message",
 	SayAsAgent: "Reply as agent", SayAsMember: "Ask as member", MemberCard: "Member", ConversationStays: "The conversation stays.", OpenContact: "All fields and sources",
 
-	DisconnectTitle: "Disconnect", DisconnectLead: "Afterwards nothing is read from Shopify or written here, a running sync stops, and the secrets are deleted.",
+	DisconnectTitle: "Disconnect", DisconnectLead: "Afterwards nothing is read from Shopify or written here, a running sync stops, and the token is deleted. With the contacts the API secret key stays for 30 days, to verify what Shopify says of their personal data.",
 	DisconnectWhat: "What about its contacts?", DisconnectKeep: "Keep the contacts", DisconnectKeepText: "Connect the same store again within 30 days, and it takes them over without duplicates.",
 	DisconnectRemove: "Remove the contacts", DisconnectRemoveText: "All contacts and conversations of this store go at once.",
 	DisconnectSure: "Yes, disconnect this store", DisconnectButton: "Disconnect", Disconnecting: "Disconnecting…",
-	RemoveSure: "Yes, remove all contacts and conversations of this store", EndingNow: "The store is being disconnected. You may close this page: it goes on.",
+	SecretsGone: "token deleted; the API secret key stays to verify Shopify's privacy notices",
+	RemoveSure:  "Yes, remove all contacts and conversations of this store", EndingNow: "The store is being disconnected. You may close this page: it goes on.",
 
 	PrivacyLead: "Give out or erase a person's data, as privacy law asks. No message from Shopify is needed.",
 	PersonBy:    "Find by", Person: "Person", Export: "Export", Erase: "Erase", EraseSure: "I know that this cannot be undone, and that no sync brings the person back", EraseNotSure: "Tick this first, then erase.",

@@ -44,6 +44,7 @@ var traditionalChinese = texts{
 		"not connected":      {"這家商店尚未連接。", "請先連接商店。"},
 		"no api key":         {"請填寫 API 金鑰。", "在 Shopify 後台「設定 › 應用程式和銷售管道 › 開發應用程式」的「API 憑證」頁籤可以找到。"},
 		"no secret":          {"請填寫 API 密鑰。", "它與 API 金鑰在同一個頁籤，用來驗證 Shopify 傳來的通知。"},
+		"no token":           {"請填寫存取權杖。", "它也在「API 憑證」頁籤。Dev Dashboard 應用程式沒有存取權杖：請勾選「沒有存取權杖」。"},
 		"no member":          {"這家商店沒有這個會員。", "請確認會員編號；您也可以不帶會員資料繼續對話。"},
 		"member number":      {"會員編號的格式不正確。", "請輸入數字，或 gid://shopify/Customer/ 開頭的完整編號。"},
 		"person email":       {"這不是電子郵件地址。", "請輸入完整的地址，例如 name@example.com。"},
@@ -156,11 +157,12 @@ var traditionalChinese = texts{
 	OpenConversation: "開啟對話", Conversation: "對話", NoMessages: "還沒有訊息。", Agent: "客服", Member: "會員", Message: "輸入訊息",
 	SayAsAgent: "以客服回覆", SayAsMember: "以會員發問", MemberCard: "會員資料", ConversationStays: "對話內容仍保留。", OpenContact: "查看完整資料與來源",
 
-	DisconnectTitle: "解除連接", DisconnectLead: "解除後不再向 Shopify 讀取或寫入任何資料，進行中的同步會停止，密鑰與權杖會刪除。",
+	DisconnectTitle: "解除連接", DisconnectLead: "解除後不再向 Shopify 讀取或寫入任何資料，進行中的同步會停止。權杖會刪除；若保留聯絡人，API 密鑰會保留 30 天，用來驗證 Shopify 的個資通知。",
 	DisconnectWhat: "聯絡人要如何處理？", DisconnectKeep: "保留聯絡人", DisconnectKeepText: "30 天內重新連接同一家商店會沿用這些聯絡人，不會重複。",
 	DisconnectRemove: "移除聯絡人", DisconnectRemoveText: "立即移除這家商店的所有聯絡人與對話。",
 	DisconnectSure: "我了解，要解除這家商店的連接", DisconnectButton: "解除連接", Disconnecting: "正在解除連接…",
-	RemoveSure: "我了解，要移除這家商店的所有聯絡人與對話", EndingNow: "正在解除這家商店的連接。您可以關閉這個頁面，作業會在背景繼續。",
+	SecretsGone: "權杖已刪除；API 密鑰保留，用來驗證 Shopify 的個資通知",
+	RemoveSure:  "我了解，要移除這家商店的所有聯絡人與對話", EndingNow: "正在解除這家商店的連接。您可以關閉這個頁面，作業會在背景繼續。",
 
 	PrivacyLead: "依個資法規，提供或刪除一個人的資料。不需要等 Shopify 的通知。",
 	PersonBy:    "查詢方式", Person: "查詢內容", Export: "匯出資料", Erase: "刪除資料", EraseSure: "我了解刪除後無法復原，此人不會再被同步回來", EraseNotSure: "請先勾選確認，再刪除。",

@@ -215,6 +215,7 @@ func TestConnectErrors(t *testing.T) {
 		"unauthorized":       {form: func(f url.Values) { f.Set("token", "shpat_wrong") }, field: "token"},
 		"no api key":         {form: func(f url.Values) { f.Set("api_key", " ") }, field: "api_key"},
 		"no secret":          {form: func(f url.Values) { f.Del("api_secret") }, field: "api_secret"},
+		"no token":           {form: func(f url.Values) { f.Del("token") }, field: "token"},
 		"scope missing":      {store: func(cfg *shopifytest.StoreConfig) { cfg.Scopes = []string{"read_products"} }, field: "token"},
 		"protected data":     {store: func(cfg *shopifytest.StoreConfig) { cfg.Access = shopifytest.NoPersonalData }, field: "token"},
 		"frozen":             {store: func(cfg *shopifytest.StoreConfig) { cfg.State = shopifytest.Frozen }},
