@@ -80,7 +80,7 @@ func parse(args []string) (config, error) {
 	flags := flag.NewFlagSet("console", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "loopback `address` to listen on")
-	flags.StringVar(&c.db, "db", "", "SQLite `file`; its key is kept beside it; default: one in the user's configuration directory")
+	flags.StringVar(&c.db, "db", "", "SQLite `file`; its key is kept beside it; default: with -real one in the user's configuration directory, else one that lives as long as the program")
 	flags.BoolVar(&c.real, "real", false, "connect real stores instead of demonstration stores")
 	flags.StringVar(&public, "public", "", "https `address` that leads to -webhooks from outside; only with -real")
 	flags.StringVar(&c.hooks, "webhooks", "", "loopback `address` that answers webhooks alone, for -public to lead to")
@@ -133,7 +133,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if cfg.db == "" {
-		if cfg.db, err = defaultDB(cfg.real); err != nil {
+		if cfg.real {
+			cfg.db, err = realDB()
+		} else {
+			// Demonstration stores begin anew with the program, and contacts
+			// that are newer than they would never follow.
+			var dir string
+			if dir, err = os.MkdirTemp("", "shopifysync-console-"); err == nil {
+				defer os.RemoveAll(dir)
+				cfg.db = filepath.Join(dir, "demo.db")
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -161,7 +172,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return c.serve(ctx, listener, hooks)
 }
 
-func defaultDB(real bool) (string, error) {
+func realDB() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", usageError("there is no configuration directory to keep data in: give a file by -db")
@@ -170,10 +181,7 @@ func defaultDB(real bool) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	if real {
-		return filepath.Join(dir, "console.db"), nil
-	}
-	return filepath.Join(dir, "demo.db"), nil // apart, so that a demonstration's shops are never asked for at Shopify
+	return filepath.Join(dir, "console.db"), nil
 }
 
 // A console is the application.

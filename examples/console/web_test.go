@@ -701,17 +701,7 @@ func TestTexts(t *testing.T) {
 func TestRun(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "a name? 100%#.db")
 	for round := range 2 {
-		ctx, stop := context.WithCancel(t.Context())
-		out := new(syncBuffer)
-		ended := make(chan error, 1)
-		go func() {
-			ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", db, "-customers", "5", "-many", "5"}, out, out)
-		}()
-		var base string
-		for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
-			base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
-		}
-		c := &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+		c, stop := runProgram(t, "-db", db)
 		_, body := c.get("/")
 		if connected := strings.Contains(body, english.ConnectedStores); connected != (round == 1) {
 			t.Errorf("round %d: %s", round, body)
@@ -720,9 +710,48 @@ func TestRun(t *testing.T) {
 		if resp.StatusCode != http.StatusOK || !strings.Contains(body, english.Done["connected"]) {
 			t.Errorf("round %d: %s\n%s", round, resp.Status, body)
 		}
-		stop()
-		if err := <-ended; err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("round %d: %v", round, err)
+		}
+	}
+}
+
+// runProgram runs the program until stop is called.
+func runProgram(t *testing.T, args ...string) (c *testConsole, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := new(syncBuffer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, append([]string{"-addr", "127.0.0.1:0", "-customers", "5", "-many", "5"}, args...), out, out)
+	}()
+	var base string
+	for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
+		base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
+	}
+	c = &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	return c, func() error { cancel(); return <-ended }
+}
+
+// The demonstration begins anew each time, as its stores do, and leaves nothing.
+func TestRunDemo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("HOME", dir)
+	for range 2 {
+		c, stop := runProgram(t)
+		if _, body := c.get("/"); strings.Contains(body, english.ConnectedStores) || !strings.Contains(body, english.DemoStores) {
+			t.Errorf("the first page:\n%s", body)
+		}
+		if _, body := c.post("/connect", "shop", "demo-shop.myshopify.com", "api_key", "demo-api-key-11111111", "api_secret", "shpss_demo11111111", "token", "shpat_demo11111111"); !strings.Contains(body, english.Done["connected"]) {
+			t.Errorf("connect:\n%s", body)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	}
 }
