@@ -789,7 +789,7 @@ func TestBrowserFailuresAndRemovals(t *testing.T) {
 		}
 		b.open("/stores/demo-shop/sync")
 		b.click(T.SyncAgain)
-		b.see(T.Problems["mass removal"].Text, T.MassRemovalSure)
+		b.see(T.Problems["mass removal"].Text, fmt.Sprintf(T.MassRemovalLine, "100", "100", "305"), fmt.Sprintf(T.MassRemovalSure, "100"))
 		b.shot("mass-removal")
 		b.tick("sure")
 		b.click(T.MassRemovalButton)

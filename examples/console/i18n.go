@@ -55,7 +55,7 @@ type texts struct {
 	SyncRunning, Progress, DoneOf, Rate, Estimate, NotYetKnown, About, Between, PerSecond, MayClose string
 	SeeContacts, CancelSync, PausedText, SyncResult, PreviewResult, PreviewText, Resumed            string
 	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, SumLine                  string
-	MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync                          string
+	MassRemovalLine, MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync         string
 	Runs, NoRuns, NoFailures, StartedAt, Duration, Attempts, NextTry                                string
 	Phase                                                                                           map[shopifysync.Phase]string
 	RunState                                                                                        map[shopifysync.RunState]string

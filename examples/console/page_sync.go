@@ -15,14 +15,14 @@ const straight = 1500 * time.Millisecond
 
 // A runView is a sync that runs, or what one came to.
 type runView struct {
-	Progress    shopifysync.Progress
-	Report      shopifysync.Report
-	State       shopifysync.RunState
-	Running     bool
-	Cancelable  bool // this process runs it for a page
-	Preview     bool // a dry run
-	Problem     *problem
-	MassRemoval bool
+	Progress   shopifysync.Progress
+	Report     shopifysync.Report
+	State      shopifysync.RunState
+	Running    bool
+	Cancelable bool // this process runs it for a page
+	Preview    bool // a dry run
+	Problem    *problem
+	Confirm    string // the run whose mass removal may be confirmed; empty: none
 }
 
 func (v *runView) Percent() int64 {
@@ -75,6 +75,22 @@ func (c *console) latest(r *http.Request, p *page, id shopifysync.ConnectionID, 
 	return viewOfRun(p, last, status), nil
 }
 
+// massRemoval returns what the store's last run would have removed, if that is
+// waiting for somebody to confirm it: of an older run it is answered already.
+func massRemoval(status *shopifysync.Status, run string) *shopifysync.MassRemovalError {
+	if len(status.Runs) == 0 || status.Runs[0].ID != run || status.Runs[0].State != shopifysync.RunFailed {
+		return nil
+	}
+	return status.Runs[0].Report.MassRemoval
+}
+
+// shareOf is the share of the contacts that covers those who were shown, and a
+// few who went meanwhile.
+func shareOf(m *shopifysync.MassRemovalError) float64 {
+	few := max(5, m.Unseen/20)
+	return min(1, float64(m.Unseen+few)/float64(max(1, m.Contacts)))
+}
+
 func viewOfJob(p *page, j *job) *runView {
 	progress, report, err := j.now()
 	v := &runView{Progress: progress, Running: j.running(), Cancelable: true, Preview: j.params.DryRun, State: shopifysync.RunRunning}
@@ -119,7 +135,7 @@ func (v *runView) finish(p *page) {
 	if v.Problem == nil {
 		return
 	}
-	switch v.MassRemoval = v.Problem.Key == "mass removal"; v.Problem.Field {
+	switch v.Problem.Field {
 	case "shop", "token", "api_key":
 		v.Problem.Link, v.Problem.LinkText = p.Store.To("/edit"), p.T.EditConnection
 	}
@@ -132,6 +148,9 @@ func (c *console) syncPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.Run, err = c.latest(r, p, conn.ID, status); err != nil {
 		return err
+	}
+	if p.Run != nil && massRemoval(status, p.Run.Report.RunID) != nil {
+		p.Run.Confirm = p.Run.Report.RunID
 	}
 	p.Title, p.Refresh = p.T.NavSync, p.Run != nil && p.Run.Running
 	return c.show(w, r, "sync", p)
@@ -149,8 +168,14 @@ func (c *console) startSync(w http.ResponseWriter, r *http.Request) error {
 	case "failed":
 		params.FailedOnly = true
 	}
-	if r.PostFormValue("removed") == "all" && r.PostFormValue("sure") != "" {
-		params.MaxRemovedShare = 1
+	if run := r.PostFormValue("confirm"); run != "" && r.PostFormValue("sure") != "" {
+		status, err := c.syncer.Status(r.Context(), conn.ID)
+		if err != nil {
+			return err
+		}
+		if m := massRemoval(status, run); m != nil {
+			params.MaxRemovedShare = shareOf(m)
+		}
 	}
 	c.jobs.start(params).wait(r.Context(), straight)
 	return seeOther(w, r, storePath(conn.ID, "/sync"))

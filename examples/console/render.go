@@ -241,6 +241,16 @@ func (p *page) Sum(r shopifysync.Report) string {
 	return fmt.Sprintf(p.T.SumLine, p.Num(r.Seen), p.Num(r.Created), p.Num(r.Updated), p.Num(r.Unchanged+r.Stale), p.Num(r.SkippedTotal()), p.Num(r.Failed))
 }
 
+// MassRemovalLine says how many contacts would go, and MassRemovalSure asks for
+// the same number.
+func (p *page) MassRemovalLine(m *shopifysync.MassRemovalError) string {
+	return fmt.Sprintf(p.T.MassRemovalLine, p.Num(m.Confirmed), p.Num(m.Unseen), p.Num(m.Contacts))
+}
+
+func (p *page) MassRemovalSure() string {
+	return fmt.Sprintf(p.T.MassRemovalSure, p.Num(p.Run.Report.MassRemoval.Unseen))
+}
+
 // Pair joins a label and its value.
 func (p *page) Pair(label, value string) string { return fmt.Sprintf(p.T.LabelValue, label, value) }
 

@@ -119,7 +119,8 @@ var english = texts{
 	New: "New", Updated: "Updated", Unchanged: "Unchanged", RemovedCount: "Removed", Skipped: "Skipped", Failed: "Failed", Seen: "Customers",
 	ZeroNew:         "0 new means that there is nothing new: every customer was synced before.",
 	SumLine:         "%s customers = %s new + %s updated + %s unchanged + %s skipped + %s failed",
-	MassRemovalSure: "I have looked at the store: these customers were really deleted", MassRemovalButton: "Remove them and sync", RetryFailed: "Retry failed records", SyncAgain: "Sync again", ResumeSync: "Resume sync",
+	MassRemovalLine: "Shopify has confirmed that %s are gone. At most %s of the %s contacts are.",
+	MassRemovalSure: "I have looked at the store: up to %s customers were really deleted", MassRemovalButton: "Remove them and sync", RetryFailed: "Retry failed records", SyncAgain: "Sync again", ResumeSync: "Resume sync",
 	Runs: "Syncs", NoRuns: "There was no sync yet.", NoFailures: "No record failed.", StartedAt: "Started", Duration: "Took", Attempts: "Attempts", NextTry: "Next try",
 	Phase: map[shopifysync.Phase]string{
 		"": "Getting ready", shopifysync.PhaseConnecting: "Asking Shopify", shopifysync.PhasePages: "Reading customers, the newest first", shopifysync.PhaseBulk: "Reading the file of all customers",

@@ -609,6 +609,49 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 }
 
+// A mass removal is confirmed for the number that was shown, and on the last
+// run's page alone.
+func TestMassRemoval(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 400})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	st := c.demo.store("demo-shop")
+	st.drop(true)
+	remove := func(n int) {
+		for one := range st.All() {
+			if n--; n < 0 {
+				break
+			}
+			if err := st.Delete(one.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	confirm := regexp.MustCompile(`name="confirm" value="([^"]+)"`)
+	remove(100)
+	body := c.sync(id)
+	first := confirm.FindStringSubmatch(body)
+	if first == nil || !strings.Contains(body, "At most 100 of the 407 contacts") || !strings.Contains(body, "up to 100 customers") {
+		t.Fatalf("the question:\n%s", body)
+	}
+	remove(50) // more than was shown
+	body = c.sync(id, "confirm", first[1], "sure", "yes")
+	second := confirm.FindStringSubmatch(body)
+	if second == nil || !strings.Contains(body, "At most 150 of the 407 contacts") {
+		t.Fatalf("more than was confirmed:\n%s", body)
+	}
+	if _, body = c.get(storePath(id, "/runs/"+first[1])); confirm.MatchString(body) || !strings.Contains(body, "At most 100") {
+		t.Errorf("an old run asks once more:\n%s", body)
+	}
+	if body = c.sync(id, "confirm", first[1], "sure", "yes"); !strings.Contains(body, english.Problems["mass removal"].Text) {
+		t.Errorf("an old answer counts:\n%s", body)
+	}
+	last := confirm.FindStringSubmatch(body)
+	if body = c.sync(id, "confirm", last[1], "sure", "yes"); !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) {
+		t.Errorf("confirmed:\n%s", body)
+	}
+}
+
 // The stream tells of changes, and ends with the server.
 func TestEvents(t *testing.T) {
 	c := startConsole(t, demoConfig{customers: 3})
