@@ -119,7 +119,7 @@ func (p *page) consentDetail(c shopifysync.Consent) []string {
 		add(p.T.ConsentAt, c.UpdatedAt.In(p.zone).Format("2006-01-02 15:04"))
 	}
 	add(p.T.ConsentFor, c.Address)
-	add(p.T.ConsentFrom, strings.ToLower(c.CollectedFrom))
+	add(p.T.ConsentFrom, p.T.OriginLabel(c.CollectedFrom))
 	return all
 }
 

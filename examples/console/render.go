@@ -252,7 +252,7 @@ func (p *page) MassRemovalSure() string {
 }
 
 // Pair joins a label and its value.
-func (p *page) Pair(label, value string) string { return fmt.Sprintf(p.T.LabelValue, label, value) }
+func (p *page) Pair(label, value string) string { return label + p.T.Colon + value }
 
 // Dash shows an empty text as a dash.
 func (p *page) Dash(text string) string {

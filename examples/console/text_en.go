@@ -9,7 +9,7 @@ var english = texts{
 	SkipToContent: "Skip to content", NavTools: "Tools", NavStore: "Store",
 	NavShopify: "Shopify's side", NavOverview: "Overview", NavSync: "Sync", NavContacts: "Contacts", NavChat: "Chat", NavHistory: "History", NavPrivacy: "Privacy",
 	BackHome: "Back to the start", Cancel: "Cancel", None: "(none)", NotShown: "not shown by Shopify", Yes: "yes", No: "no", Any: "any", Add: "Add", Show: "Show",
-	Reason: "Reason", State: "State", At: "Time", LabelValue: "%s: %s",
+	Reason: "Reason", State: "State", At: "Time", Colon: ": ",
 	NotFoundTitle: "There is no such page", NotFound: "This page, store or contact does not exist. It may have been removed.",
 	Seconds: "%d s", SecondsFine: "%.1f s", Minutes: "%d min %d s", Hours: "%d h %d min",
 	Done: map[string]string{
@@ -129,7 +129,7 @@ var english = texts{
 	RunState: map[shopifysync.RunState]string{
 		shopifysync.RunRunning: "Running", shopifysync.RunPaused: "Paused", shopifysync.RunCompleted: "Completed", shopifysync.RunFailed: "Failed",
 	},
-	Skip: map[string]string{"tagged no-sync": "tagged no-sync"},
+	Skip: map[string]string{"tagged no-sync": "tagged no-sync", "redacted": "personal data erased"},
 	Removal: map[shopifysync.RemovalReason]string{
 		shopifysync.RemovedSkipped: "left out by a rule", shopifysync.RemovedDisconnected: "disconnected", shopifysync.RemovedDeleted: "deleted in Shopify",
 		shopifysync.RemovedMerged: "merged into another customer", shopifysync.RemovedShopRedacted: "the store's data were erased", shopifysync.RemovedRedacted: "personal data erased",
@@ -151,7 +151,8 @@ var english = texts{
 	AgentTags: "Agents' tags", AgentTagsText: "The team's own: a sync never touches them.", NoAgentTags: "No tags of the team's own yet", AddAgentTag: "Add a tag", RemoveTag: "Remove tag",
 	ContactGone: "This contact is gone:", MergedInto: "The member it was merged into:", TombstoneText: "Only the member number and the reason stay, nothing personal. No old delivery or file brings the person back.",
 	ConsentLevel: "level", ConsentAt: "since", ConsentFor: "for", ConsentFrom: "collected by",
-	Levels: map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "single opt-in", "CONFIRMED_OPT_IN": "confirmed opt-in", "UNKNOWN": "unknown"},
+	Levels:  map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "single opt-in", "CONFIRMED_OPT_IN": "confirmed opt-in", "UNKNOWN": "unknown"},
+	Origins: map[string]string{"SHOPIFY": "Shopify", "OTHER": "another app"},
 
 	ChatLead:   "What an agent sees when a logged-in member writes in the website's chat plugin.",
 	LoggedInAs: "Member number of the logged-in visitor", LoggedInHint: "In production the store proves it by a signature; here it is typed. A member not synced yet is asked for at Shopify at once.",

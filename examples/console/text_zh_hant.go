@@ -9,7 +9,7 @@ var traditionalChinese = texts{
 	SkipToContent: "跳至主要內容", NavTools: "工具列", NavStore: "商店選單",
 	NavShopify: "Shopify 端", NavOverview: "總覽", NavSync: "同步", NavContacts: "聯絡人", NavChat: "對話", NavHistory: "同步紀錄", NavPrivacy: "個資請求",
 	BackHome: "回首頁", Cancel: "取消", None: "（無）", NotShown: "Shopify 未顯示", Yes: "是", No: "否", Any: "不限", Add: "新增", Show: "顯示",
-	Reason: "原因", State: "狀態", At: "時間", LabelValue: "%s：%s",
+	Reason: "原因", State: "狀態", At: "時間", Colon: "：",
 	NotFoundTitle: "找不到這個頁面", NotFound: "這個頁面、商店或聯絡人不存在，可能已被移除。",
 	Seconds: "%d 秒", SecondsFine: "%.1f 秒", Minutes: "%d 分 %d 秒", Hours: "%d 小時 %d 分",
 	Done: map[string]string{
@@ -129,7 +129,7 @@ var traditionalChinese = texts{
 	RunState: map[shopifysync.RunState]string{
 		shopifysync.RunRunning: "進行中", shopifysync.RunPaused: "已暫停", shopifysync.RunCompleted: "完成", shopifysync.RunFailed: "失敗",
 	},
-	Skip: map[string]string{"tagged no-sync": "帶有 no-sync 標籤"},
+	Skip: map[string]string{"tagged no-sync": "帶有 no-sync 標籤", "redacted": "已清除個資"},
 	Removal: map[shopifysync.RemovalReason]string{
 		shopifysync.RemovedSkipped: "依規則略過", shopifysync.RemovedDisconnected: "解除連接", shopifysync.RemovedDeleted: "已從 Shopify 刪除",
 		shopifysync.RemovedMerged: "已合併到另一位顧客", shopifysync.RemovedShopRedacted: "商店資料已清除", shopifysync.RemovedRedacted: "已清除個資",
@@ -151,7 +151,8 @@ var traditionalChinese = texts{
 	AgentTags: "客服標籤", AgentTagsText: "由客服自行管理，同步不會更動。", NoAgentTags: "還沒有客服標籤", AddAgentTag: "新增客服標籤", RemoveTag: "移除標籤",
 	ContactGone: "這位聯絡人已移除：", MergedInto: "合併後的會員編號：", TombstoneText: "只保留會員編號與移除原因，不含任何個人資料；較舊的通知或檔案不會讓資料回來。",
 	ConsentLevel: "方式", ConsentAt: "時間", ConsentFor: "對象", ConsentFrom: "收集來源",
-	Levels: map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "單次同意", "CONFIRMED_OPT_IN": "雙重確認", "UNKNOWN": "未知"},
+	Levels:  map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "單次同意", "CONFIRMED_OPT_IN": "雙重確認", "UNKNOWN": "未知"},
+	Origins: map[string]string{"SHOPIFY": "Shopify", "OTHER": "其他應用程式"},
 
 	ChatLead:   "登入會員在網站的對話外掛傳訊息時，客服會看到這個畫面。",
 	LoggedInAs: "登入的會員編號", LoggedInHint: "正式環境由商店以簽章證明；這裡直接輸入。尚未同步的會員會立即向 Shopify 查詢。",
