@@ -17,13 +17,13 @@ type texts struct {
 	Lang, Other, OtherName string // BCP 47; Other and its own name for the switch
 
 	// Everywhere.
-	Brand, Footer, SkipToContent, NavTools, NavStore                                    string
-	NavShopify, NavOverview, NavSync, NavContacts, NavChat, NavHistory, NavPrivacy      string
-	BackHome, Cancel, None, NotShown, Yes, No, Any, Add, Show, Reason, State, At, Colon string
-	NotFoundTitle, NotFound                                                             string
-	Seconds, SecondsFine, Minutes, Hours                                                string // formats
-	Done                                                                                map[string]string
-	Problems                                                                            map[string]problemText
+	Brand, Footer, SkipToContent, NavTools, NavStore                                            string
+	NavShopify, NavOverview, NavSync, NavContacts, NavChat, NavHistory, NavPrivacy              string
+	BackHome, Cancel, None, NotShown, Yes, No, Any, Add, Show, Reason, State, At, Colon, Parens string
+	NotFoundTitle, NotFound                                                                     string
+	Seconds, SecondsFine, Minutes, Hours                                                        string // formats
+	Done                                                                                        map[string]string
+	Problems                                                                                    map[string]problemText
 
 	// The first page.
 	HomeTitle, HomeLead, ConnectedStores, ConnectStore, ConnectThis, ConnectByHand, OpenStore string
@@ -54,7 +54,7 @@ type texts struct {
 	// Syncs.
 	SyncRunning, Progress, DoneOf, Rate, Estimate, NotYetKnown, About, Between, PerSecond, MayClose string
 	SeeContacts, CancelSync, PausedText, SyncResult, PreviewResult, PreviewText, Resumed            string
-	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, SumLine                  string
+	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, EmptyStore, SumLine      string
 	MassRemovalLine, MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync         string
 	Runs, NoRuns, NoFailures, StartedAt, Duration, Attempts, NextTry                                string
 	Phase                                                                                           map[shopifysync.Phase]string

@@ -21,6 +21,7 @@ type runView struct {
 	Running    bool
 	Cancelable bool // this process runs it for a page
 	Preview    bool // a dry run
+	Retry      bool // of failed records alone
 	Problem    *problem
 	Confirm    string // the run whose mass removal may be confirmed; empty: none
 }
@@ -35,11 +36,23 @@ func (v *runView) Percent() int64 {
 // Unchanged counts customers whom nothing newer was known of.
 func (v *runView) Unchanged() int64 { return v.Report.Unchanged + v.Report.Stale }
 
+// NothingNew reports whether the sync saw that every customer was synced before,
+// EmptyStore whether there was none to see.
+func (v *runView) NothingNew() bool {
+	return v.Finished() && !v.Retry && v.Report.Seen > 0 && v.Report.Created == 0 && v.Report.Failed == 0
+}
+
+func (v *runView) EmptyStore() bool {
+	return v.Finished() && !v.Retry && v.Report.Seen == 0 && v.Report.RemovedTotal() == 0
+}
+
 // Finished reports whether the sync went through.
 func (v *runView) Finished() bool { return v.State == shopifysync.RunCompleted && !v.Running }
 
 // Paused reports whether the next sync goes on with it.
-func (v *runView) Paused() bool { return v.State == shopifysync.RunPaused && !v.Running }
+func (v *runView) Paused() bool {
+	return (v.State == shopifysync.RunPaused || v.State == shopifysync.RunCancelled) && !v.Running
+}
 
 // Tone is the colour of the state.
 func (v *runView) Tone() string {
@@ -48,7 +61,7 @@ func (v *runView) Tone() string {
 		return "wait"
 	case v.State == shopifysync.RunCompleted:
 		return "good"
-	case v.State == shopifysync.RunPaused:
+	case v.Paused():
 		return "wait"
 	}
 	return "bad"
@@ -93,7 +106,7 @@ func shareOf(m *shopifysync.MassRemovalError) float64 {
 
 func viewOfJob(p *page, j *job) *runView {
 	progress, report, err := j.now()
-	v := &runView{Progress: progress, Running: j.running(), Cancelable: true, Preview: j.params.DryRun, State: shopifysync.RunRunning}
+	v := &runView{Progress: progress, Running: j.running(), Cancelable: true, Preview: j.params.DryRun, Retry: j.params.FailedOnly, State: shopifysync.RunRunning}
 	if report != nil {
 		v.Report = *report
 	} else {
@@ -105,6 +118,8 @@ func viewOfJob(p *page, j *job) *runView {
 	switch {
 	case err == nil:
 		v.State = shopifysync.RunCompleted
+	case errors.Is(err, shopifysync.ErrCancelled):
+		v.State = shopifysync.RunCancelled
 	case errors.Is(err, context.Canceled) || errors.Is(err, shopifysync.ErrUnavailable) || errors.Is(err, shopifysync.ErrThrottled):
 		v.State = shopifysync.RunPaused
 	default:
@@ -121,7 +136,7 @@ func viewOfRun(p *page, run shopifysync.Run, status *shopifysync.Status) *runVie
 	v := &runView{Progress: run.Progress, Report: run.Report, State: run.State}
 	v.Running = status.Running != nil && status.Running.ID == run.ID
 	switch {
-	case run.State == shopifysync.RunCancelled, run.State == shopifysync.RunRunning && !v.Running: // or its process is gone
+	case run.State == shopifysync.RunRunning && !v.Running: // its process is gone
 		v.State = shopifysync.RunPaused
 	case run.State == shopifysync.RunFailed, run.State == shopifysync.RunPaused && problemOfText(p.T, run.Error).Key != "unknown":
 		v.Problem = problemOfText(p.T, run.Error)

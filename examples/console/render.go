@@ -254,6 +254,14 @@ func (p *page) MassRemovalSure() string {
 // Pair joins a label and its value.
 func (p *page) Pair(label, value string) string { return label + p.T.Colon + value }
 
+// Paren puts a value behind a label, in parentheses.
+func (p *page) Paren(value any) string { return fmt.Sprintf(p.T.Parens, fmt.Sprint(value)) }
+
+// Sentence puts a moment into a sentence.
+func (p *page) Sentence(format string, t time.Time) template.HTML {
+	return template.HTML(fmt.Sprintf(template.HTMLEscapeString(format), p.Time(t)))
+}
+
 // Dash shows an empty text as a dash.
 func (p *page) Dash(text string) string {
 	if text == "" {

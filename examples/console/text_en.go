@@ -9,7 +9,7 @@ var english = texts{
 	SkipToContent: "Skip to content", NavTools: "Tools", NavStore: "Store",
 	NavShopify: "Shopify's side", NavOverview: "Overview", NavSync: "Sync", NavContacts: "Contacts", NavChat: "Chat", NavHistory: "History", NavPrivacy: "Privacy",
 	BackHome: "Back to the start", Cancel: "Cancel", None: "(none)", NotShown: "not shown by Shopify", Yes: "yes", No: "no", Any: "any", Add: "Add", Show: "Show",
-	Reason: "Reason", State: "State", At: "Time", Colon: ": ",
+	Reason: "Reason", State: "State", At: "Time", Colon: ": ", Parens: " (%s)",
 	NotFoundTitle: "There is no such page", NotFound: "This page, store or contact does not exist. It may have been removed.",
 	Seconds: "%d s", SecondsFine: "%.1f s", Minutes: "%d min %d s", Hours: "%d h %d min",
 	Done: map[string]string{
@@ -35,7 +35,7 @@ var english = texts{
 		"frozen":             {"Shopify froze the store for an unpaid bill.", "Nothing is lost. Settle it in the Shopify admin under Settings › Billing, then sync again."},
 		"locked":             {"Shopify locked the store.", "Nothing is lost. Ask Shopify's support to unlock it, then sync again."},
 		"protected data":     {"On this plan Shopify does not show customers' personal data to this app.", "Use a Dev Dashboard app instead: create and install one in the Dev Dashboard, paste its client ID (API key) and secret, and tick “no access token”."},
-		"scope missing":      {"The app lacks a permission that is needed.", "In the app's settings in the Shopify admin add read_customers to the Admin API access scopes, install the app again, then connect. Missing:"},
+		"scope missing":      {"The app lacks a permission that is needed.", "In the app's settings in the Shopify admin add read_customers to the Admin API access scopes, install the app again, then connect."},
 		"mass removal":       {"Too many customers are gone from Shopify at once, so no contact was removed.", "Look at the customers in the Shopify admin first. If they were really deleted, confirm the removal below."},
 		"in progress":        {"This store is being synced already.", "Wait for it; the page Sync shows its progress."},
 		"incomplete":         {"This sync did not see every customer, so no contact was removed.", "What was read is right. Sync again."},
@@ -96,8 +96,8 @@ var english = texts{
 	ContactsCount: "Contacts", InStepAsOf: "In step as of", NeverSynced: "Not synced yet", OpenMarks: "Waiting for an update", FailedRecords: "Failed records", LastSync: "Last sync", OpenSync: "Show the sync",
 	ConnectionTitle: "Connection", StoreName: "Store name", Plan: "Plan", TestStore: "test store", CurrencyZone: "Currency and time zone", Scopes: "Scopes", PersonalData: "Personal data",
 	APIVersion: "API version", Asked: "asked", Served: "served", SecretsTitle: "Secrets", SecretsKept: "kept encrypted, never shown again", Off: "off", CheckedAt: "Last checked", Warnings: "Warnings", Subscriptions: "Webhook subscriptions",
-	ByHand: "By hand", ByHandText: "Rarely needed: changes are caught up every 15 minutes, the connection is checked every hour, the whole store is synced every day.", CheckNow: "Check connection", CatchUpNow: "Catch up", Preview: "Preview a sync",
-	DisconnectedSince: "Disconnected:", EraseBy: "Unless it is connected again, its contacts must be erased by",
+	ByHand: "By hand", ByHandText: "Rarely needed: changes are caught up every 15 minutes, the connection is checked every hour, the whole store is synced every day (every week above 100,000 customers).", CheckNow: "Check connection", CatchUpNow: "Catch up", Preview: "Preview a sync",
+	DisconnectedSince: "Disconnected %s.", EraseBy: "Unless it is connected again, its contacts must be erased by %s.",
 	Health: map[shopifysync.HealthState]string{
 		shopifysync.HealthUnknown: "Not checked yet", shopifysync.HealthOK: "OK", shopifysync.HealthReauthorise: "Reauthorise",
 		shopifysync.HealthUninstalled: "App uninstalled", shopifysync.HealthFrozen: "Store frozen", shopifysync.HealthLocked: "Store locked",
@@ -114,10 +114,11 @@ var english = texts{
 
 	SyncRunning: "Syncing", Progress: "Progress", DoneOf: "Done", Rate: "Rate", Estimate: "Time left", NotYetKnown: "not known yet", About: "about %s", Between: "%s to %s", PerSecond: "%s a second",
 	MayClose:    "You may close this page: the sync goes on, and its progress is here whenever you come back.",
-	PausedText:  "What was read is kept. “Resume sync” goes on where it stopped.",
+	PausedText:  "What was read is kept. “Resume sync” finishes it: a large store goes on where it stopped, a smaller one is read again.",
 	SeeContacts: "See contacts", CancelSync: "Cancel sync", SyncResult: "Result", PreviewResult: "Preview", PreviewText: "A preview: nothing was written. This is what a sync would do now.", Resumed: "resumed",
 	New: "New", Updated: "Updated", Unchanged: "Unchanged", RemovedCount: "Removed", Skipped: "Skipped", Failed: "Failed", Seen: "Customers",
 	ZeroNew:         "0 new means that there is nothing new: every customer was synced before.",
+	EmptyStore:      "The store has no customers yet.",
 	SumLine:         "%s customers = %s new + %s updated + %s unchanged + %s skipped + %s failed",
 	MassRemovalLine: "Shopify has confirmed that %s are gone. At most %s of the %s contacts are.",
 	MassRemovalSure: "I have looked at the store: up to %s customers were really deleted", MassRemovalButton: "Remove them and sync", RetryFailed: "Retry failed records", SyncAgain: "Sync again", ResumeSync: "Resume sync",
@@ -127,7 +128,7 @@ var english = texts{
 		shopifysync.PhaseProving: "Checking that nobody is missing", shopifysync.PhaseSweeping: "Confirming who is gone", shopifysync.PhaseDone: "Done",
 	},
 	RunState: map[shopifysync.RunState]string{
-		shopifysync.RunRunning: "Running", shopifysync.RunPaused: "Paused", shopifysync.RunCompleted: "Completed", shopifysync.RunFailed: "Failed",
+		shopifysync.RunRunning: "Running", shopifysync.RunPaused: "Paused", shopifysync.RunCancelled: "Cancelled, can be resumed", shopifysync.RunCompleted: "Completed", shopifysync.RunFailed: "Failed",
 	},
 	Skip: map[string]string{"tagged no-sync": "tagged no-sync", "redacted": "personal data erased"},
 	Removal: map[shopifysync.RemovalReason]string{
@@ -149,7 +150,7 @@ var english = texts{
 	PhoneOfCustomer: "phone (the customer's own)", PhoneOfAddress: "the default address's phone: maybe a recipient's", WhatsAppSource: "the customer's own phone",
 	WhenTitle: "As of when", ChangedAt: "Changed in Shopify", ReadAt: "Read", WhenText: "By Shopify's clock. Tags, orders and spending do not move the time of change.",
 	AgentTags: "Agents' tags", AgentTagsText: "The team's own: a sync never touches them.", NoAgentTags: "No tags of the team's own yet", AddAgentTag: "Add a tag", RemoveTag: "Remove tag",
-	ContactGone: "This contact is gone:", MergedInto: "The member it was merged into:", TombstoneText: "Only the member number and the reason stay, nothing personal. No old delivery or file brings the person back.",
+	ContactGone: "This contact is gone", MergedInto: "The member it was merged into", TombstoneText: "Only the member number and the reason stay, nothing personal. No old delivery or file brings the person back.",
 	ConsentLevel: "level", ConsentAt: "since", ConsentFor: "for", ConsentFrom: "collected by",
 	Levels:  map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "single opt-in", "CONFIRMED_OPT_IN": "confirmed opt-in", "UNKNOWN": "unknown"},
 	Origins: map[string]string{"SHOPIFY": "Shopify", "OTHER": "another app"},
@@ -178,6 +179,6 @@ var english = texts{
 	ActDrop: "Lose all webhooks", ActDeliver: "Deliver webhooks again", ActUnsubscribe: "Delete subscriptions", ActReplayUninstall: "Replay an old app/uninstalled", ActReplayRedact: "Replay an old shop/redact",
 	ActCreate: "Create", ActSave: "Save customer", ActTag: "Add tag", ActUntag: "Remove tag", ActOrder: "Place order", OrderAmount: "Order amount", ActMerge: "Merge", MergeInto: "Merge into",
 	ActDelete: "Delete customer", ActRedact: "Redact", ActDataRequest: "Request data", ActBreak: "Make it impossible to store",
-	NoChange: "no change", Deliveries: "Webhook deliveries", NoDeliveries: "No webhook was sent yet.", Lost: "lost", DroppingNow: "being lost", SubscriptionsNow: "Subscriptions:",
+	NoChange: "no change", Deliveries: "Webhook deliveries", NoDeliveries: "No webhook was sent yet.", Lost: "lost", DroppingNow: "being lost", SubscriptionsNow: "Subscriptions",
 	ShopifyState: map[string]string{"open": "open", "frozen": "frozen", "locked": "locked", "uninstalled": "app uninstalled"},
 }

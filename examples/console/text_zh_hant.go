@@ -8,8 +8,8 @@ var traditionalChinese = texts{
 	Brand: "Shopify 顧客同步", Footer: "範例程式，僅供本機使用。資料只存在這台電腦上。",
 	SkipToContent: "跳至主要內容", NavTools: "工具列", NavStore: "商店選單",
 	NavShopify: "Shopify 端", NavOverview: "總覽", NavSync: "同步", NavContacts: "聯絡人", NavChat: "對話", NavHistory: "同步紀錄", NavPrivacy: "個資請求",
-	BackHome: "回首頁", Cancel: "取消", None: "（無）", NotShown: "Shopify 未顯示", Yes: "是", No: "否", Any: "不限", Add: "新增", Show: "顯示",
-	Reason: "原因", State: "狀態", At: "時間", Colon: "：",
+	BackHome: "回首頁", Cancel: "取消", None: "（無）", NotShown: "Shopify 未提供", Yes: "是", No: "否", Any: "不限", Add: "新增", Show: "顯示",
+	Reason: "原因", State: "狀態", At: "時間", Colon: "：", Parens: "（%s）",
 	NotFoundTitle: "找不到這個頁面", NotFound: "這個頁面、商店或聯絡人不存在，可能已被移除。",
 	Seconds: "%d 秒", SecondsFine: "%.1f 秒", Minutes: "%d 分 %d 秒", Hours: "%d 小時 %d 分",
 	Done: map[string]string{
@@ -35,7 +35,7 @@ var traditionalChinese = texts{
 		"frozen":             {"商店因帳單未付清而被 Shopify 凍結。", "資料不會遺失。請到 Shopify 後台「設定 › 帳單」付清款項，之後再按「立即同步」。"},
 		"locked":             {"商店已被 Shopify 鎖定。", "資料不會遺失。請聯絡 Shopify 支援團隊解除鎖定，之後再按「立即同步」。"},
 		"protected data":     {"以這個方案，Shopify 不會把顧客個資提供給這個應用程式。", "請改用 Dev Dashboard 應用程式：到 Dev Dashboard 建立並安裝應用程式，貼上它的用戶端 ID（API 金鑰）與密鑰，並勾選「沒有存取權杖」。"},
-		"scope missing":      {"應用程式缺少必要的權限。", "請到 Shopify 後台的應用程式設定，在「Admin API 權限範圍」勾選 read_customers，重新安裝應用程式後再連接一次。缺少："},
+		"scope missing":      {"應用程式缺少必要的權限。", "請到 Shopify 後台的應用程式設定，在「Admin API 權限範圍」勾選 read_customers，重新安裝應用程式後再連接一次。"},
 		"mass removal":       {"有太多顧客同時從 Shopify 消失，因此沒有移除任何聯絡人。", "請先到 Shopify 後台查看顧客名單。如果確實已刪除，請在下方確認移除。"},
 		"in progress":        {"這家商店正在同步中。", "請等它完成，進度會顯示在「同步」頁。"},
 		"incomplete":         {"這次同步沒有看到所有顧客，因此沒有移除任何聯絡人。", "已取得的資料都正確。請再同步一次。"},
@@ -55,7 +55,7 @@ var traditionalChinese = texts{
 	},
 
 	HomeTitle: "商店連接", HomeLead: "將 Shopify 商店的顧客同步為聯絡人，客服在對話中就能知道對方是誰。",
-	ConnectedStores: "已連接的商店", ConnectStore: "連接商店", ConnectThis: "連接這家商店", ConnectByHand: "自行填寫連接表單", OpenStore: "開啟商店",
+	ConnectedStores: "已連接的商店", ConnectStore: "連接商店", ConnectThis: "連接這家商店", ConnectByHand: "自行填寫連接表單", OpenStore: "前往商店",
 	NoStores: "還沒有連接任何商店。", DemoStores: "示範商店", DemoStoresLead: "這些商店在這個程式裡執行，不會連到網際網路，可以放心試用。",
 	StateDisconnected: "已解除連接",
 	Demos: map[string]string{
@@ -93,16 +93,16 @@ var traditionalChinese = texts{
 
 	ReadyTitle: "連接完成，要現在同步嗎？", ReadyText: "同步會將商店的所有顧客新增為聯絡人。之後的變更會即時更新。",
 	SyncNow: "立即同步", SyncLater: "稍後再同步", EditConnection: "編輯連接", Disconnect: "解除連接", Reconnect: "重新連接",
-	ContactsCount: "聯絡人", InStepAsOf: "資料同步至", NeverSynced: "尚未同步", OpenMarks: "待更新", FailedRecords: "失敗的紀錄", LastSync: "最近一次同步", OpenSync: "查看同步",
+	ContactsCount: "聯絡人", InStepAsOf: "資料截至", NeverSynced: "尚未同步", OpenMarks: "待更新", FailedRecords: "失敗的紀錄", LastSync: "最近一次同步", OpenSync: "查看同步",
 	ConnectionTitle: "連接資訊", StoreName: "商店名稱", Plan: "方案", TestStore: "測試商店", CurrencyZone: "貨幣與時區", Scopes: "權限", PersonalData: "顧客個資",
 	APIVersion: "API 版本", Asked: "要求", Served: "實際", SecretsTitle: "密鑰與權杖", SecretsKept: "已加密儲存，不再顯示", Off: "未啟用", CheckedAt: "上次確認", Warnings: "提醒", Subscriptions: "Webhook 訂閱",
-	ByHand: "手動操作", ByHandText: "平常不需要：系統會每 15 分鐘補抓變更、每小時確認連接、每天完整同步。", CheckNow: "確認連接", CatchUpNow: "補抓變更", Preview: "預覽同步",
-	DisconnectedSince: "解除連接時間：", EraseBy: "如未重新連接，聯絡人最晚須刪除於：",
+	ByHand: "手動操作", ByHandText: "平常不需要：系統會每 15 分鐘補抓變更、每小時確認連接、每天完整同步（超過 100,000 位顧客的商店為每週）。", CheckNow: "確認連接", CatchUpNow: "補抓變更", Preview: "預覽同步",
+	DisconnectedSince: "已於 %s 解除連接。", EraseBy: "若未重新連接，聯絡人最晚須在 %s 前刪除。",
 	Health: map[shopifysync.HealthState]string{
 		shopifysync.HealthUnknown: "尚未確認", shopifysync.HealthOK: "正常", shopifysync.HealthReauthorise: "需重新授權",
 		shopifysync.HealthUninstalled: "應用程式已解除安裝", shopifysync.HealthFrozen: "商店已凍結", shopifysync.HealthLocked: "商店已鎖定",
 		shopifysync.HealthMoved: "商店網址已變更", shopifysync.HealthNotFound: "找不到商店", shopifysync.HealthScopeMissing: "缺少權限",
-		shopifysync.HealthProtectedData: "無法讀取個資", shopifysync.HealthOtherOrg: "不同組織",
+		shopifysync.HealthProtectedData: "無法讀取個資", shopifysync.HealthOtherOrg: "應用程式屬於其他組織",
 	},
 	Data: map[shopifysync.DataAccess]string{
 		shopifysync.DataUnknown: "尚不清楚（商店還沒有顧客）", shopifysync.DataReadable: "可讀取", shopifysync.DataRefused: "無法讀取",
@@ -114,10 +114,11 @@ var traditionalChinese = texts{
 
 	SyncRunning: "同步進行中", Progress: "進度", DoneOf: "已處理", Rate: "速度", Estimate: "預估剩餘時間", NotYetKnown: "計算中", About: "約 %s", Between: "%s 到 %s", PerSecond: "每秒 %s 位",
 	MayClose:    "您可以關閉這個頁面，同步會在背景繼續；隨時回來都能看到進度。",
-	PausedText:  "已處理的顧客都已儲存。按「繼續同步」會從停下的地方繼續。",
+	PausedText:  "已處理的顧客都已儲存。按「繼續同步」即可完成：大型商店會從停下的地方繼續，其他商店會重新讀取。",
 	SeeContacts: "查看聯絡人", CancelSync: "取消同步", SyncResult: "同步結果", PreviewResult: "預覽結果", PreviewText: "這是預覽：沒有寫入任何資料。以下是現在同步會發生的變更。", Resumed: "接續先前的同步",
 	New: "新增", Updated: "更新", Unchanged: "未變更", RemovedCount: "移除", Skipped: "略過", Failed: "失敗", Seen: "顧客數",
 	ZeroNew:         "新增 0 位表示沒有新的顧客：所有顧客先前都已同步。",
+	EmptyStore:      "這家商店還沒有顧客。",
 	SumLine:         "共 %s 位顧客 = 新增 %s + 更新 %s + 未變更 %s + 略過 %s + 失敗 %s",
 	MassRemovalLine: "Shopify 已確認其中 %s 位不存在；最多會移除 %s 位，目前共有 %s 位聯絡人。",
 	MassRemovalSure: "我已查看商店，這些顧客（最多 %s 位）確實已刪除", MassRemovalButton: "移除並同步", RetryFailed: "重試失敗的紀錄", SyncAgain: "再次同步", ResumeSync: "繼續同步",
@@ -127,7 +128,7 @@ var traditionalChinese = texts{
 		shopifysync.PhaseProving: "正在核對人數", shopifysync.PhaseSweeping: "正在確認已刪除的顧客", shopifysync.PhaseDone: "完成",
 	},
 	RunState: map[shopifysync.RunState]string{
-		shopifysync.RunRunning: "進行中", shopifysync.RunPaused: "已暫停", shopifysync.RunCompleted: "完成", shopifysync.RunFailed: "失敗",
+		shopifysync.RunRunning: "進行中", shopifysync.RunPaused: "已暫停", shopifysync.RunCancelled: "已取消，可繼續", shopifysync.RunCompleted: "完成", shopifysync.RunFailed: "失敗",
 	},
 	Skip: map[string]string{"tagged no-sync": "帶有 no-sync 標籤", "redacted": "已清除個資"},
 	Removal: map[shopifysync.RemovalReason]string{
@@ -139,7 +140,7 @@ var traditionalChinese = texts{
 	WhatsAppContacts: "WhatsApp 聯絡人", WhatsAppUnusable: "無法使用的電話", WhatsAppShared: "共用同一個號碼的會員", WhatsAppSharedText: "每位會員都保留自己的聯絡人，不會合併。",
 	WhatsAppResults: map[shopifysync.WhatsAppResult]string{
 		shopifysync.WhatsAppLinked: "已成為 WhatsApp 聯絡人", shopifysync.WhatsAppNoPhone: "沒有電話", shopifysync.WhatsAppNoNumber: "不是有效的電話號碼", shopifysync.WhatsAppNotMobile: "不是手機號碼（市話）",
-		shopifysync.WhatsAppNotSubscribed: "未訂閱 WhatsApp 行銷訊息", shopifysync.WhatsAppNobody: "依設定不新增", shopifysync.WhatsAppNotSeen: "Shopify 未顯示",
+		shopifysync.WhatsAppNotSubscribed: "未訂閱 WhatsApp 行銷訊息", shopifysync.WhatsAppNobody: "依設定不新增", shopifysync.WhatsAppNotSeen: "Shopify 未提供",
 	},
 
 	Found: "符合條件：%s 位", Total: "共 %s 位", Search: "搜尋", SearchHint: "姓名、Email、電話或會員編號", SearchButton: "搜尋", Tag: "標籤", MoreFilters: "更多條件", NotANumber: "請輸入數字", ClearFilters: "清除條件",
@@ -149,7 +150,7 @@ var traditionalChinese = texts{
 	PhoneOfCustomer: "phone（顧客本人）", PhoneOfAddress: "預設地址的電話，可能是收件人的", WhatsAppSource: "顧客本人的電話",
 	WhenTitle: "資料時間", ChangedAt: "Shopify 最後更新", ReadAt: "讀取時間", WhenText: "以 Shopify 的時鐘為準。標籤、訂單與消費金額的變更不會改變「最後更新」時間。",
 	AgentTags: "客服標籤", AgentTagsText: "由客服自行管理，同步不會更動。", NoAgentTags: "還沒有客服標籤", AddAgentTag: "新增客服標籤", RemoveTag: "移除標籤",
-	ContactGone: "這位聯絡人已移除：", MergedInto: "合併後的會員編號：", TombstoneText: "只保留會員編號與移除原因，不含任何個人資料；較舊的通知或檔案不會讓資料回來。",
+	ContactGone: "這位聯絡人已移除", MergedInto: "合併後的會員編號", TombstoneText: "只保留會員編號與移除原因，不含任何個人資料；較舊的通知或檔案不會讓資料回來。",
 	ConsentLevel: "方式", ConsentAt: "時間", ConsentFor: "對象", ConsentFrom: "收集來源",
 	Levels:  map[shopifysync.ConsentLevel]string{"": "", "SINGLE_OPT_IN": "單次同意", "CONFIRMED_OPT_IN": "雙重確認", "UNKNOWN": "未知"},
 	Origins: map[string]string{"SHOPIFY": "Shopify", "OTHER": "其他應用程式"},
@@ -157,7 +158,7 @@ var traditionalChinese = texts{
 	ChatLead:   "登入會員在網站的對話外掛傳訊息時，客服會看到這個畫面。",
 	LoggedInAs: "登入的會員編號", LoggedInHint: "正式環境由商店以簽章證明；這裡直接輸入。尚未同步的會員會立即向 Shopify 查詢。",
 	OpenConversation: "開啟對話", Conversation: "對話", NoMessages: "還沒有訊息。", Agent: "客服", Member: "會員", Message: "輸入訊息",
-	SayAsAgent: "以客服回覆", SayAsMember: "以會員發問", MemberCard: "會員資料", ConversationStays: "對話內容仍保留。", OpenContact: "查看完整資料與來源",
+	SayAsAgent: "以客服身分回覆", SayAsMember: "以會員身分發問", MemberCard: "會員資料", ConversationStays: "對話內容仍保留。", OpenContact: "查看完整資料與來源",
 
 	DisconnectTitle: "解除連接", DisconnectLead: "解除後不再向 Shopify 讀取或寫入任何資料，進行中的同步會停止。權杖會刪除；若保留聯絡人，API 密鑰會保留 30 天，用來驗證 Shopify 的個資通知。",
 	DisconnectWhat: "聯絡人要如何處理？", DisconnectKeep: "保留聯絡人", DisconnectKeepText: "30 天內重新連接同一家商店會沿用這些聯絡人，不會重複。",
@@ -169,15 +170,15 @@ var traditionalChinese = texts{
 	PrivacyLead: "依個資法規，提供或刪除一個人的資料。不需要等 Shopify 的通知。",
 	PersonBy:    "查詢方式", Person: "查詢內容", Export: "匯出資料", Erase: "刪除資料", EraseSure: "我了解刪除後無法復原，此人不會再被同步回來", EraseNotSure: "請先勾選確認，再刪除。",
 	ExportResult: "匯出結果", ExportText: "以下是保存的全部資料：同步資料、客服標籤與對話。", DownloadJSON: "下載 JSON", NobodyFound: "沒有符合的人。",
-	Receipt: "刪除憑證", Erased: "資料已刪除。", ReceiptID: "憑證編號", MemberNumbers: "會員編號", HostErased: "客服標籤與對話也已刪除", ReceiptText: "憑證不含個人資料，可作為紀錄保存。",
-	Requests: "Shopify 轉來的查詢請求", NoRequests: "沒有待處理的請求。", RequestID: "請求編號", ReceivedAt: "收到時間", DueBy: "最晚回覆時間",
+	Receipt: "資料刪除證明", Erased: "資料已刪除。", ReceiptID: "證明編號", MemberNumbers: "會員編號", HostErased: "客服標籤與對話也已刪除", ReceiptText: "這份證明不含個人資料，可作為紀錄保存。",
+	Requests: "Shopify 轉來的查詢請求", NoRequests: "沒有請求。", RequestID: "請求編號", ReceivedAt: "收到時間", DueBy: "最晚回覆時間",
 
 	ShopifyTitle: "示範商店的 Shopify 端", ShopifyLead: "這一頁扮演 Shopify 後台：在這裡變更顧客或製造狀況，再回到商店頁面看聯絡人如何跟上。",
 	FakeSecrets: "這些是示範用的假資料，可以複製到連接表單。", CustomersCount: "顧客數", StoreActions: "商店狀況", Customers: "顧客", NewCustomer: "新增顧客",
 	ActFreeze: "凍結商店", ActLock: "鎖定商店", ActOpen: "恢復商店", ActExpire: "讓權杖失效", ActRename: "更改商店網址", ActUninstall: "解除安裝應用程式", ActReinstall: "重新安裝應用程式",
-	ActDrop: "遺失所有 Webhook", ActDeliver: "恢復傳送 Webhook", ActUnsubscribe: "刪除 Webhook 訂閱", ActReplayUninstall: "重送舊的 app/uninstalled", ActReplayRedact: "重送舊的 shop/redact",
+	ActDrop: "讓 Webhook 全部遺失", ActDeliver: "恢復傳送 Webhook", ActUnsubscribe: "刪除 Webhook 訂閱", ActReplayUninstall: "重送舊的 app/uninstalled", ActReplayRedact: "重送舊的 shop/redact",
 	ActCreate: "新增", ActSave: "儲存顧客", ActTag: "加上標籤", ActUntag: "移除標籤", ActOrder: "成立訂單", OrderAmount: "訂單金額", ActMerge: "合併", MergeInto: "合併到",
 	ActDelete: "刪除顧客", ActRedact: "清除個資", ActDataRequest: "要求提供個資", ActBreak: "讓這筆資料無法儲存",
-	NoChange: "不變更", Deliveries: "Webhook 傳送紀錄", NoDeliveries: "還沒有傳送任何 Webhook。", Lost: "遺失", DroppingNow: "目前會遺失", SubscriptionsNow: "目前的訂閱數：",
+	NoChange: "不變更", Deliveries: "Webhook 傳送紀錄", NoDeliveries: "還沒有傳送任何 Webhook。", Lost: "遺失", DroppingNow: "目前會遺失", SubscriptionsNow: "目前的訂閱數",
 	ShopifyState: map[string]string{"open": "營業中", "frozen": "已凍結", "locked": "已鎖定", "uninstalled": "應用程式已解除安裝"},
 }
