@@ -13,7 +13,8 @@
 //
 // How to read it: this file wires the library into a service. web.go holds the
 // routes; page_*.go the handlers, each beside its template of the same name;
-// jobs.go runs syncs behind the pages; agentdata.go is what the host itself
+// jobs.go runs syncs behind the pages, and runs.go knows all that go on;
+// agentdata.go is what the host itself
 // keeps of a person; text_*.go are the two languages.
 package main
 
@@ -34,7 +35,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -195,8 +195,8 @@ type console struct {
 	demo   *demo // nil with -real
 	pages  map[string]*view
 	typed  typedSecrets
-	signal *changes     // told of everything that a page may show
-	runs   atomic.Int64 // runs that go on in this process, a page's or Serve's own
+	signal *changes // told of everything that a page may show
+	runs   *runs
 
 	streams    context.Context // of the pages that listen for changes
 	endStreams context.CancelFunc
@@ -233,19 +233,14 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 
 	// The Syncer: one for the whole process.
 	changed := c.signal.tell
+	c.runs = newRuns(changed)
 	opts := []shopifysync.Option{
 		shopifysync.WithLogger(log),
 		shopifysync.WithMapper(mapper()),
 		shopifysync.WithPrivacyHandler(c.agents.privacy()),
 		shopifysync.WithHooks(shopifysync.Hooks{
-			SyncStart: func(ctx context.Context, _ shopifysync.SyncStartInfo) context.Context {
-				c.runs.Add(1)
-				return ctx
-			},
-			SyncEnd: func(context.Context, shopifysync.SyncEndInfo) {
-				c.runs.Add(-1)
-				changed()
-			},
+			SyncStart:  c.runs.begin,
+			SyncEnd:    c.runs.end,
 			WebhookEnd: func(context.Context, shopifysync.WebhookEndInfo) { changed() },
 			DrainEnd:   func(context.Context, shopifysync.DrainEndInfo) { changed() },
 			CatchUpEnd: func(context.Context, shopifysync.CatchUpEndInfo) { changed() },

@@ -19,7 +19,7 @@ type runView struct {
 	Report     shopifysync.Report
 	State      shopifysync.RunState
 	Running    bool
-	Cancelable bool // this process runs it for a page
+	Cancelable bool // it is this process that runs it
 	Preview    bool // a dry run
 	Retry      bool // of failed records alone
 	Problem    *problem
@@ -85,7 +85,9 @@ func (c *console) latest(r *http.Request, p *page, id shopifysync.ConnectionID, 
 			return viewOfJob(p, j), nil
 		}
 	}
-	return viewOfRun(p, last, status), nil
+	v := viewOfRun(p, last, status)
+	v.Cancelable = v.Running && c.runs.of(id) != nil
+	return v, nil
 }
 
 // massRemoval returns what the store's last run would have removed, if that is
@@ -201,8 +203,13 @@ func (c *console) cancelSync(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if j := c.jobs.of(conn.ID); j != nil {
-		j.cancel(shopifysync.ErrCancelled) // Serve does not go on with it by itself
+	// With this cause Serve does not go on with it by itself.
+	if one := c.runs.of(conn.ID); one != nil { // maybe Serve's
+		one.cancel(shopifysync.ErrCancelled)
+		one.wait(r.Context(), 5*time.Second)
+	}
+	if j := c.jobs.of(conn.ID); j != nil { // maybe one that has not begun
+		j.cancel(shopifysync.ErrCancelled)
 		j.wait(r.Context(), 5*time.Second)
 	}
 	return seeOther(w, r, storePath(conn.ID, "/sync"))

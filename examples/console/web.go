@@ -210,7 +210,7 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 			}
 			next = c.signal.wait()
 		case <-alive.C:
-			if c.runs.Load() > 0 { // one that Serve began tells its progress to the store alone
+			if c.runs.any() { // one that Serve began tells its progress to the store alone
 				text = "data: changed\n\n"
 			}
 		case <-c.streams.Done():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -609,6 +610,30 @@ func TestFailuresAreTold(t *testing.T) {
 			t.Errorf("%s: the log has nothing of\n%s", name, body)
 		}
 		c.logged.reset()
+	}
+}
+
+// A run that Serve began is cancelled from its page as well.
+func TestCancelServesRun(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	c.demo.store("demo-shop").Inject(shopifytest.Fault{Operation: "CustomersPage", Hang: true})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}) // as Serve does
+		ended <- err
+	}()
+	var body string
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(body, english.CancelSync); pause(t.Context(), 10*time.Millisecond) {
+		if _, body = c.get(storePath(id, "/sync")); time.Now().After(deadline) {
+			t.Fatalf("no run to cancel:\n%s", body)
+		}
+	}
+	if _, body = c.post(storePath(id, "/cancel")); !strings.Contains(body, english.RunState[shopifysync.RunCancelled]) || !strings.Contains(body, english.ResumeSync) {
+		t.Errorf("afterwards:\n%s", body)
+	}
+	if err := <-ended; !errors.Is(err, shopifysync.ErrCancelled) || c.runs.any() {
+		t.Errorf("error %v, a run is left: %v", err, c.runs.any())
 	}
 }
 
