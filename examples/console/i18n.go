@@ -56,6 +56,7 @@ type texts struct {
 	SeeContacts, CancelSync, PausedText, SyncResult, PreviewResult, PreviewText, Resumed            string
 	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, EmptyStore, SumLine      string
 	MassRemovalLine, MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync         string
+	SyncDone, SyncFailed                                                                            string
 	Runs, NoRuns, NoFailures, StartedAt, Duration, Attempts, NextTry                                string
 	Phase                                                                                           map[shopifysync.Phase]string
 	RunState                                                                                        map[shopifysync.RunState]string

@@ -123,7 +123,7 @@ func (j *jobs) start(p shopifysync.SyncParams) *job {
 		j.changed()
 	}
 	j.wg.Go(func() {
-		report, err := j.syncer.Sync(ctx, p)
+		report, err := j.syncer.Sync(context.WithValue(ctx, askedFor{}, true), p)
 		one.mu.Lock()
 		one.report, one.err = report, err
 		one.mu.Unlock()

@@ -368,6 +368,7 @@ func (c *console) endConnection(ctx context.Context, id shopifysync.ConnectionID
 		if err := c.agents.forget(ctx, id); err != nil {
 			return err
 		}
+		c.runs.seen(id)
 	}
 	if _, err := c.syncer.Disconnect(ctx, shopifysync.DisconnectParams{Connection: id, RemoveContacts: remove}); err != nil || !remove {
 		return err

@@ -166,6 +166,10 @@ func (c *console) syncPage(w http.ResponseWriter, r *http.Request) error {
 	if p.Run, err = c.latest(r, p, conn.ID, status); err != nil {
 		return err
 	}
+	if p.Run != nil && !p.Run.Running { // here it is
+		c.runs.seen(conn.ID)
+		p.Told = nil
+	}
 	if p.Run != nil && massRemoval(status, p.Run.Report.RunID) != nil {
 		p.Run.Confirm = p.Run.Report.RunID
 	}

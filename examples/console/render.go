@@ -55,6 +55,7 @@ type page struct {
 	DemoKey string // of the demonstration store that the page is about
 	Store   *storeHead
 	Notice  string
+	Told    *told
 	Problem *problem
 	Run     *runView
 	Refresh bool // without JavaScript, load the page anew every two seconds
@@ -70,6 +71,17 @@ type storeHead struct {
 	Name  string
 	State shopifysync.HealthState
 	Gone  bool // disconnected
+}
+
+// A told is what a sync came to whose page was closed.
+type told struct{ Text, Tone string }
+
+func (p *page) told(end shopifysync.SyncEndInfo) *told {
+	if end.Err != nil {
+		return &told{fmt.Sprintf(p.T.SyncFailed, problemOf(p.T, end.Err).Text), "bad"}
+	}
+	r := end.Report
+	return &told{fmt.Sprintf(p.T.SyncDone, p.Num(r.Created), p.Num(r.Updated), p.Num(r.RemovedTotal())), "good"}
 }
 
 // To returns the path of one of the store's pages.
@@ -111,6 +123,9 @@ func (c *console) storePage(r *http.Request, section string) (*page, shopifysync
 	p.Store = headOf(conn, status)
 	if zone, err := time.LoadLocation(status.Health.Shop.TimeZone); err == nil && status.Health.Shop.TimeZone != "" {
 		p.zone = zone
+	}
+	if end, ok := c.runs.unseen(conn.ID); ok {
+		p.Told = p.told(end)
 	}
 	if c.demo != nil {
 		p.DemoKey = c.demo.keyOf(conn.Shop)

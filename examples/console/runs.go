@@ -42,8 +42,13 @@ func (r *runs) begin(ctx context.Context, info shopifysync.SyncStartInfo) contex
 	return ctx
 }
 
-// end is the hook SyncEnd.
-func (r *runs) end(_ context.Context, info shopifysync.SyncEndInfo) {
+// askedFor marks the context of a run that somebody asked for.
+type askedFor struct{}
+
+// end is the hook SyncEnd. Of the daily runs that Serve begins by itself nobody
+// wants to be told, but of one that it resumed.
+func (r *runs) end(ctx context.Context, info shopifysync.SyncEndInfo) {
+	tell := !info.Report.DryRun && (ctx.Value(askedFor{}) != nil || info.Report.Resumed)
 	r.mu.Lock()
 	if one := r.now[info.Report.RunID]; one != nil {
 		one.cancel(nil)
@@ -51,7 +56,7 @@ func (r *runs) end(_ context.Context, info shopifysync.SyncEndInfo) {
 		delete(r.now, info.Report.RunID)
 	}
 	// Who cancels a run knows, and one that was cut off goes on by itself.
-	if !info.Report.DryRun && !errors.Is(info.Err, context.Canceled) && !errors.Is(info.Err, shopifysync.ErrNotConnected) {
+	if tell && !errors.Is(info.Err, context.Canceled) && !errors.Is(info.Err, shopifysync.ErrNotConnected) {
 		r.ended[info.Report.Connection] = info
 	}
 	r.mu.Unlock()

@@ -122,6 +122,7 @@ var english = texts{
 	SumLine:         "%s customers = %s new + %s updated + %s unchanged + %s skipped + %s failed",
 	MassRemovalLine: "Shopify has confirmed that %s are gone. At most %s of the %s contacts are.",
 	MassRemovalSure: "I have looked at the store: up to %s customers were really deleted", MassRemovalButton: "Remove them and sync", RetryFailed: "Retry failed records", SyncAgain: "Sync again", ResumeSync: "Resume sync",
+	SyncDone: "The sync is done: %s new, %s updated, %s removed.", SyncFailed: "The sync did not go through. %s",
 	Runs: "Syncs", NoRuns: "There was no sync yet.", NoFailures: "No record failed.", StartedAt: "Started", Duration: "Took", Attempts: "Attempts", NextTry: "Next try",
 	Phase: map[shopifysync.Phase]string{
 		"": "Getting ready", shopifysync.PhaseConnecting: "Asking Shopify", shopifysync.PhasePages: "Reading customers, the newest first", shopifysync.PhaseBulk: "Reading the file of all customers",

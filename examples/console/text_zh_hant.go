@@ -122,6 +122,7 @@ var traditionalChinese = texts{
 	SumLine:         "共 %s 位顧客 = 新增 %s + 更新 %s + 未變更 %s + 略過 %s + 失敗 %s",
 	MassRemovalLine: "Shopify 已確認其中 %s 位不存在；最多會移除 %s 位，目前共有 %s 位聯絡人。",
 	MassRemovalSure: "我已查看商店，這些顧客（最多 %s 位）確實已刪除", MassRemovalButton: "移除並同步", RetryFailed: "重試失敗的紀錄", SyncAgain: "再次同步", ResumeSync: "繼續同步",
+	SyncDone: "同步完成：新增 %s 位、更新 %s 位、移除 %s 位。", SyncFailed: "同步沒有完成。%s",
 	Runs: "同步紀錄", NoRuns: "還沒有同步紀錄。", NoFailures: "沒有失敗的紀錄。", StartedAt: "開始時間", Duration: "耗時", Attempts: "嘗試次數", NextTry: "下次重試",
 	Phase: map[shopifysync.Phase]string{
 		"": "準備中", shopifysync.PhaseConnecting: "正在連線到 Shopify", shopifysync.PhasePages: "正在讀取顧客，最新的優先", shopifysync.PhaseBulk: "正在讀取完整的顧客檔案",

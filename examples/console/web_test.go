@@ -637,6 +637,39 @@ func TestCancelServesRun(t *testing.T) {
 	}
 }
 
+// Whoever closed a sync's page is told of its end on every page of the store,
+// until the result was seen.
+func TestToldAtTheEnd(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	done := fmt.Sprintf(english.SyncDone, "37", "0", "0")
+	frozen := fmt.Sprintf(english.SyncFailed, english.Problems["frozen"].Text)
+	for _, test := range []struct {
+		name, want string
+		fault      shopifytest.Fault
+		by         func() // runs a sync and waits for its end, without its page
+	}{
+		{"a page's", done, shopifytest.Fault{Operation: "none"}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id}).done }},
+		{"Serve's own", "", shopifytest.Fault{Operation: "none"}, func() { c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}) }},
+		{"a preview", "", shopifytest.Fault{Operation: "none"}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id, DryRun: true}).done }},
+		{"one that fails", frozen, shopifytest.Fault{Operation: "CustomersPage", Times: shopifytest.Always, Status: http.StatusPaymentRequired}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id}).done }},
+	} {
+		c.demo.store("demo-shop").Inject(test.fault)
+		test.by()
+		c.demo.store("demo-shop").ClearFaults()
+		for _, path := range []string{"/contacts", "/history", ""} {
+			_, body := c.get(storePath(id, path))
+			if told := strings.Contains(body, htmlText(done)) || strings.Contains(body, htmlText(frozen)); told != (test.want != "") || !strings.Contains(body, htmlText(test.want)) {
+				t.Errorf("%s: %q says of its end: %v, want %q\n%s", test.name, path, told, test.want, body)
+			}
+		}
+		c.get(storePath(id, "/sync"))
+		if _, body := c.get(storePath(id, "/contacts")); strings.Contains(body, htmlText(english.OpenSync)) {
+			t.Errorf("%s: told of once more after it was seen:\n%s", test.name, body)
+		}
+	}
+}
+
 // A mass removal is confirmed for the number that was shown, and on the last
 // run's page alone.
 func TestMassRemoval(t *testing.T) {
