@@ -574,6 +574,23 @@ func TestBrowserContacts(t *testing.T) {
 	})
 }
 
+// N8: the WhatsApp marketing consent, and who is a WhatsApp contact by it.
+func TestBrowserWhatsAppConsent(t *testing.T) {
+	in(t, demoConfig{}, func(t *testing.T, b *browser) {
+		T := b.T
+		b.open("/connect?demo=demo-shop")
+		b.tick("whatsapp")
+		b.choose("policy", "subscribed")
+		b.click(T.ConnectButton)
+		b.see(T.ReadyTitle)
+		b.follow(func() { b.clickOn(`//button[@id="sync-now"]`) })
+		b.see(T.RunState["completed"], T.WhatsAppResults["linked"], T.WhatsAppResults["not subscribed"])
+		b.open(fmt.Sprintf("/stores/demo-shop/contacts/%d", b.demo.store("demo-shop").Newest(1)[0].ID))
+		b.see(shopifysync.AttrWhatsAppConsent.Label(T.Lang), T.Origins["OTHER"], "886912345678")
+		b.shot("contact-whatsapp-consent")
+	})
+}
+
 // S14 and "webhooks dropped": right after a catch-up or a full run.
 func TestBrowserMissedWebhooks(t *testing.T) {
 	in(t, demoConfig{customers: 120}, func(t *testing.T, b *browser) {
@@ -731,6 +748,9 @@ func TestBrowserBigStore(t *testing.T) {
 		b.result()
 		b.open("/stores/big-shop/contacts")
 		b.see(fmt.Sprintf(T.Total, "12,000"))
+		<-b.jobs.start(shopifysync.SyncParams{Connection: "big-shop"}).done
+		b.see(fmt.Sprintf(T.SyncDone, "0", "0", "0"), T.OpenSync) // by itself
+		b.shot("told")
 	})
 }
 

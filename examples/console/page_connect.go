@@ -32,6 +32,9 @@ var countries = []string{"TW", "HK", "SG", "MY", "TH"}
 // policies say who becomes a WhatsApp contact. None grants a marketing permission.
 var policies = []shopifysync.WhatsAppPolicy{shopifysync.WhatsAppAll, shopifysync.WhatsAppSubscribed}
 
+// consentVersion is the first API version that has WhatsApp marketing consents.
+const consentVersion = "2026-07"
+
 // A connectBody is the form of S1 to S5.
 type connectBody struct {
 	ShopField, KeyField, SecretField, TokenField field
@@ -183,13 +186,16 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field), saved)
 		}
 	}
-	conn.WhatsApp = nil
+	conn.WhatsApp, conn.APIVersion = nil, ""
 	if in.whatsApp {
 		known := slices.ContainsFunc(whatsAppAccounts, func(a whatsAppAccount) bool { return a.ID == in.account })
 		if !known || !slices.Contains(countries, in.country) || !slices.Contains(policies, in.policy) {
 			return errNotFound // not from this form
 		}
 		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Policy: in.policy, Country: in.country}
+		if in.policy == shopifysync.WhatsAppSubscribed {
+			conn.APIVersion = consentVersion
+		}
 	}
 	if _, err := c.syncer.Connect(r.Context(), conn); err != nil {
 		return c.showConnect(w, r, p, in, c.problem(p.T, err), saved)

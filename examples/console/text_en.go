@@ -83,7 +83,7 @@ var english = texts{
 	WhatsAppLegend: "WhatsApp", WhatsAppTick: "Add WhatsApp contacts automatically",
 	WhatsAppHint:    "Each member with a usable mobile number becomes a WhatsApp contact of this account. That grants no marketing permission.",
 	WhatsAppAccount: "WhatsApp account", Country: "Country of local numbers", CountryHint: "For numbers such as 0912345678 of customers whose address names no country.",
-	VersionHint:   "Queries and webhooks ask for API version 2024-04. The overview shows which one Shopify really serves.",
+	VersionHint:   "Queries and webhooks ask for API version 2024-04, or 2026-07 if WhatsApp marketing consent decides who is added. The overview shows which one Shopify really serves.",
 	ConnectButton: "Connect", SaveConnection: "Save",
 	WhatsAppWho: "Who is added",
 	Policies: map[shopifysync.WhatsAppPolicy]string{

@@ -83,7 +83,7 @@ var traditionalChinese = texts{
 	WhatsAppLegend: "WhatsApp", WhatsAppTick: "自動新增 WhatsApp 聯絡人",
 	WhatsAppHint:    "每位有可用手機號碼的會員，會成為這個帳號的 WhatsApp 聯絡人。這不代表對方同意接收行銷訊息。",
 	WhatsAppAccount: "WhatsApp 帳號", Country: "本地號碼的國家或地區", CountryHint: "顧客地址沒有註明國家時，用來判讀 0912345678 這類號碼。",
-	VersionHint:   "查詢與通知使用 API 版本 2024-04。Shopify 實際提供的版本會顯示在總覽頁。",
+	VersionHint:   "查詢與通知使用 API 版本 2024-04；若依 WhatsApp 行銷同意決定新增哪些會員，則使用 2026-07。Shopify 實際提供的版本會顯示在總覽頁。",
 	ConnectButton: "連接", SaveConnection: "儲存",
 	WhatsAppWho: "要新增哪些會員",
 	Policies: map[shopifysync.WhatsAppPolicy]string{

@@ -670,6 +670,38 @@ func TestToldAtTheEnd(t *testing.T) {
 	}
 }
 
+// With the policy that asks for it the WhatsApp marketing consent is read, shown,
+// and decides.
+func TestWhatsAppConsent(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	whatsApp := []string{"whatsapp", "yes", "account", "wa-tw", "country", "TW"}
+	id := c.connectDemo("demo-shop", append(whatsApp, "policy", "subscribed")...)
+	c.sync(id)
+	if _, body := c.get(storePath(id, "")); !strings.Contains(body, "asked 2026-07 · served 2026-07") {
+		t.Errorf("the overview:\n%s", body)
+	}
+	newest := c.demo.store("demo-shop").Newest(3)
+	label := shopifysync.AttrWhatsAppConsent.Label("en")
+	for i, want := range map[int]struct {
+		state shopifysync.ConsentState
+		is    bool
+	}{0: {shopifysync.ConsentSubscribed, true}, 2: {shopifysync.ConsentUnsubscribed, false}} {
+		_, body := c.get(storePath(id, fmt.Sprintf("/contacts/%d", newest[i].ID)))
+		row := regexp.MustCompile(`<th scope="row">` + label + `</th>.*`).FindString(body)
+		if !strings.Contains(row, want.state.Label("en")) || !strings.Contains(row, english.Origins["OTHER"]) {
+			t.Errorf("%s %s: %s", newest[i].LastName, newest[i].FirstName, row)
+		}
+		if is := strings.Contains(body, "Omnichat 台灣"); is != want.is {
+			t.Errorf("%s %s is a WhatsApp contact: %v", newest[i].LastName, newest[i].FirstName, is)
+		}
+	}
+	cfg := c.demo.store("demo-shop").Config()
+	c.post(storePath(id, "/edit"), append(whatsApp, "shop", cfg.Domain, "api_key", cfg.ClientID)...)
+	if conn, err := c.store.Connection(t.Context(), id); err != nil || conn.APIVersion != "" {
+		t.Errorf("without the policy API version %q is asked for: %v", conn.APIVersion, err)
+	}
+}
+
 // A mass removal is confirmed for the number that was shown, and on the last
 // run's page alone.
 func TestMassRemoval(t *testing.T) {
