@@ -540,7 +540,11 @@ func TestBrowserContacts(t *testing.T) {
 		b.fill("say", T.attr("您好，今天下午會寄出，明天就會收到。", "Hello! It leaves this afternoon and is with you tomorrow."))
 		b.click(T.SayAsAgent)
 		b.see(T.attr("您好，今天下午會寄出，明天就會收到。", "Hello! It leaves this afternoon and is with you tomorrow."))
+		b.click(T.OptOut)
+		b.see(T.OptedOut, T.OptOutBack)
 		b.shot("chat")
+		b.click(T.OptOutBack)
+		b.lacks(T.OptOutBack)
 
 		// Real time: the shop changes in another tab, and the open page follows.
 		agent := b.ctx

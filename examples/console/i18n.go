@@ -82,6 +82,8 @@ type texts struct {
 	ChatLead, LoggedInAs, LoggedInHint, OpenConversation, Conversation, NoMessages, Agent, Member string
 	Message, SayAsAgent, SayAsMember, MemberCard, ConversationStays, OpenContact                  string
 
+	Marketing, OptOut, OptOutBack, OptOutText, OptedOut, OptedOutAt string
+
 	// Disconnecting.
 	DisconnectTitle, DisconnectLead, DisconnectWhat, DisconnectKeep, DisconnectKeepText     string
 	DisconnectRemove, DisconnectRemoveText, DisconnectSure, DisconnectButton, Disconnecting string

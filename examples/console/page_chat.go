@@ -62,6 +62,11 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id, lastMessages); err != nil {
 		return err
 	}
+	at, err := c.agents.optedOut(r.Context(), conn.ID, id)
+	if err != nil {
+		return err
+	}
+	b.optOut(at)
 	if b.AgentTags, err = c.agents.tags(r.Context(), conn.ID, id); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 )
@@ -44,6 +45,7 @@ func (c *console) showPrivacy(w http.ResponseWriter, r *http.Request, b privacyB
 		v := foundView{exported: e, Who: p.T.Member}
 		if e.Contact != nil {
 			card := p.card(*e.Contact)
+			card.optOut(e.OptedOutAt)
 			v.Card, v.Who = &card, cmp.Or(e.Contact.Name, p.T.Nameless)
 		}
 		b.Found = append(b.Found, v)
@@ -116,6 +118,7 @@ type exported struct {
 	Contact    *shopifysync.Contact   `json:"contact,omitempty"`
 	AgentTags  []string               `json:"agent_tags"`
 	Messages   []message              `json:"messages"`
+	OptedOutAt time.Time              `json:"opted_out_at,omitzero"`
 }
 
 // export collects all that is kept of a person.
@@ -140,9 +143,12 @@ func (c *console) export(ctx context.Context, person shopifysync.PersonParams) (
 		if e.Messages, err = c.agents.messages(ctx, person.Connection, e.CustomerID, allMessages); err != nil {
 			return nil, err
 		}
+		if e.OptedOutAt, err = c.agents.optedOut(ctx, person.Connection, e.CustomerID); err != nil {
+			return nil, err
+		}
 	}
 	return slices.DeleteFunc(all, func(e exported) bool {
-		return e.Contact == nil && len(e.AgentTags) == 0 && len(e.Messages) == 0
+		return e.Contact == nil && len(e.AgentTags) == 0 && len(e.Messages) == 0 && e.OptedOutAt.IsZero()
 	}), nil
 }
 

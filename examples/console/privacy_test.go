@@ -47,3 +47,42 @@ func TestExportHasEverything(t *testing.T) {
 		t.Errorf("of a stranger:\n%s", body)
 	}
 }
+
+// An opt-out in the chat beats what Shopify has, outlives a sync, and is the
+// person's: exported, and erased.
+func TestOptOut(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	number := fmt.Sprint(c.demo.store("demo-shop").Newest(1)[0].ID)
+	contact, chat := storePath(id, "/contacts/"+number), storePath(id, "/chat?member="+number)
+	shown := func(want bool) {
+		t.Helper()
+		for _, path := range []string{contact, chat} {
+			if _, body := c.get(path); strings.Contains(body, `<span class="badge bad">`+english.OptedOut+`</span>`) != want {
+				t.Errorf("%s: opted out is not %v:\n%s", path, want, body)
+			}
+		}
+	}
+	shown(false)
+	resp, _ := c.post(contact+"/opt-out", "out", "yes", "back", chat)
+	if resp.Request.URL.RequestURI() != chat {
+		t.Errorf("the switch leads to %s", resp.Request.URL)
+	}
+	c.sync(id)
+	shown(true)
+	if _, body := c.post(storePath(id, "/privacy"), "by", "id", "who", number, "do", "download"); !strings.Contains(body, `"opted_out_at"`) {
+		t.Errorf("the export:\n%s", body)
+	}
+	c.post(contact+"/opt-out", "out", "")
+	shown(false)
+	c.post(contact+"/opt-out", "out", "yes")
+	c.post(storePath(id, "/privacy"), "by", "id", "who", number, "do", "erase", "sure", "yes")
+	if resp, _ := c.post(contact+"/opt-out", "out", "yes"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("kept anew of an erased person: %s", resp.Status)
+	}
+	var n int
+	if err := c.db.QueryRow(`SELECT COUNT(*) FROM console_opt_outs`).Scan(&n); err != nil || n > 0 {
+		t.Errorf("%d opt-outs are left: %v", n, err)
+	}
+}

@@ -322,6 +322,7 @@ type attributeView struct {
 	Key          shopifysync.AttributeKey
 	Label, Value string
 	Tone         string // of a consent
+	Beaten       bool   // by an opt-out in a conversation
 	Consent      *shopifysync.Consent
 }
 
@@ -369,13 +370,15 @@ type cardView struct {
 	Attributes                                       []attributeView
 	NameMasked, EmailMasked, PhoneMasked, TagsMasked bool
 	AgentTags                                        []string
-	TagsPath                                         string
+	OptedOut                                         time.Time // zero: not
+	TagsPath, OptOutPath                             string
 }
 
 func (p *page) card(contact shopifysync.Contact) cardView {
 	m := contact.Masked
+	path := p.Store.To("/contacts/" + contact.CustomerID.String())
 	v := cardView{
-		page: p, Contact: contact, TagsPath: p.Store.To("/contacts/" + contact.CustomerID.String() + "/tags"),
+		page: p, Contact: contact, TagsPath: path + "/tags", OptOutPath: path + "/opt-out",
 		NameMasked: m.Has(shopifysync.FieldName), EmailMasked: m.Has(shopifysync.FieldEmail),
 		PhoneMasked: m.Has(shopifysync.FieldPhone), TagsMasked: m.Has(shopifysync.FieldTags),
 	}
@@ -383,6 +386,22 @@ func (p *page) card(contact shopifysync.Contact) cardView {
 		v.Attributes = append(v.Attributes, p.attribute(a))
 	}
 	return v
+}
+
+// optOut shows that the person wants no marketing, whatever Shopify has.
+func (v *cardView) optOut(at time.Time) {
+	if v.OptedOut = at; at.IsZero() {
+		return
+	}
+	for i := range v.Attributes {
+		v.Attributes[i].beat()
+	}
+}
+
+func (v *attributeView) beat() {
+	if v.Consent != nil && v.Consent.State == shopifysync.ConsentSubscribed {
+		v.Tone, v.Beaten = "grey", true
+	}
 }
 
 // attributeOrder is the order of the product page; others follow.

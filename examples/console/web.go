@@ -69,6 +69,7 @@ func (c *console) handler() http.Handler {
 	page("GET /stores/{id}/contacts", c.contacts)
 	page("GET /stores/{id}/contacts/{customer}", c.contact)
 	page("POST /stores/{id}/contacts/{customer}/tags", c.agentTags)
+	page("POST /stores/{id}/contacts/{customer}/opt-out", c.optOut)
 	page("GET /stores/{id}/chat", c.chat)
 	page("POST /stores/{id}/chat", c.say)
 	page("GET /stores/{id}/privacy", c.privacyForm)
