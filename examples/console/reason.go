@@ -130,6 +130,7 @@ var hantForms = []struct {
 	{english: regexp.MustCompile(`^webhooks (\S+) are not subscribed to: (.+)$`), hant: "未訂閱 %s：%s"},
 	{english: regexp.MustCompile(`^Shopify answers API version (\S+) with (\S+): it no longer serves the one asked for$`), hant: "Shopify 已不再提供 API 版本 %s，改以 %s 回應。"},
 	{english: regexp.MustCompile(`^Shopify calls something deprecated that is asked of API version (\S+): (.+)$`), hant: "Shopify 表示 API 版本 %s 的部分功能即將停用：%s", quotes: true},
+	{english: regexp.MustCompile(`^nobody can become a WhatsApp contact by consent: Shopify shows the WhatsApp consent from API version (\S+) on$`), hant: "目前無法依行銷同意新增 WhatsApp 聯絡人：Shopify 自 API 版本 %s 起才提供 WhatsApp 行銷同意。"},
 	{english: regexp.MustCompile(`^catch-ups do not work: Shopify does not understand the filter of their list in API version (\S+)$`), hant: "無法補抓變更：Shopify 的 API 版本 %s 不支援所需的篩選條件。"},
 	{english: regexp.MustCompile(`^Shopify does not show the app all fields of customers: (\S+)$`), hant: "Shopify 未提供部分顧客欄位：%s"},
 }
