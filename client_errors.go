@@ -56,7 +56,8 @@ var (
 	// ErrIncomplete: the run could not prove that it saw every customer. Rows
 	// written stay, for they are true; nothing was removed.
 	ErrIncomplete = errors.New("the run did not see every customer, so nothing was removed: sync again")
-	// ErrMassRemoval: a sweep would remove an implausible share of the contacts.
+	// ErrMassRemoval: a sweep would remove an implausible share of the contacts;
+	// [MassRemovalError] has the numbers.
 	ErrMassRemoval = errors.New("too many customers are gone from Shopify at once, so nothing was removed: check the store, then raise MaxRemovedShare to confirm")
 	// ErrStateConflict is returned by a [StateStore] when a state was saved by somebody else meanwhile.
 	ErrStateConflict = errors.New("the connection's state was saved by somebody else meanwhile: read it again")
@@ -115,6 +116,28 @@ func RetryAfter(err error) (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// A MassRemovalError says how many contacts a sweep would have removed. It
+// matches [ErrMassRemoval].
+type MassRemovalError struct {
+	// Confirmed is how many contacts are gone by Shopify's word: it was not
+	// asked for more than was needed to stop.
+	Confirmed int64 `json:"confirmed"`
+	// Unseen is how many contacts were not among the customers that Shopify
+	// listed: as many may be gone, and no more.
+	Unseen int64 `json:"unseen"`
+	// Contacts is how many there are. To confirm, set MaxRemovedShare to a
+	// little more than Unseen / Contacts.
+	Contacts int64 `json:"contacts"`
+}
+
+// Error implements error.
+func (e *MassRemovalError) Error() string {
+	return fmt.Sprintf("%v: at least %d and at most %d of %d contacts", ErrMassRemoval, e.Confirmed, e.Unseen, e.Contacts)
+}
+
+// Is reports whether target is [ErrMassRemoval].
+func (e *MassRemovalError) Is(target error) bool { return target == ErrMassRemoval }
 
 // A MissingScopesError lists the access scopes that a token lacks. It matches
 // [ErrScopeMissing].

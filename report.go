@@ -22,6 +22,8 @@ type Report struct {
 	// stored. Each is also a mark in the state store.
 	Failures []Failure               `json:"failures,omitempty"`
 	Removed  map[RemovalReason]int64 `json:"removed,omitempty"`
+	// MassRemoval is what would have been removed, if that was too much.
+	MassRemoval *MassRemovalError `json:"mass_removal,omitempty"`
 	// Postponed counts, in a drain, marks whose customers Shopify did not show
 	// as new as the webhook said yet. They are asked for again.
 	Postponed int64 `json:"postponed,omitempty"`

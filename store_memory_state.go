@@ -156,6 +156,10 @@ func cloneRun(r Run) Run {
 	r.Report.Skipped = maps.Clone(r.Report.Skipped)
 	r.Report.Failures = slices.Clone(r.Report.Failures)
 	r.Report.Removed = maps.Clone(r.Report.Removed)
+	if m := r.Report.MassRemoval; m != nil {
+		own := *m
+		r.Report.MassRemoval = &own
+	}
 	return r
 }
 

@@ -35,7 +35,7 @@ type SyncParams struct {
 	OnProgress func(Progress)
 	// MaxRemovedShare is the share of the connection's contacts, 0 to 1, that
 	// the sweep may remove; 0 means 0.2. Fifty are always allowed. See
-	// [ErrMassRemoval].
+	// [MassRemovalError].
 	MaxRemovedShare float64
 	// Budget stops the run at the next checkpoint after this long, for job
 	// engines; 0 means no limit. The report is then not Complete, the error is

@@ -50,6 +50,7 @@ func (r *run) prove(ctx context.Context) ([]lookup, error) {
 	limit := max(alwaysRemovable, int(share*float64(contacts)))
 	var confirmed []lookup
 	var gone, missed int
+	candidates := len(unseen)
 	lookups := &r.s.sharedOf(r.conn.ID).lookups
 	for len(unseen) > 0 {
 		size, _ := lookups.get()
@@ -64,7 +65,9 @@ func (r *run) prove(ctx context.Context) ([]lookup, error) {
 		lookups.answered(len(ids), r.admin.cost)
 		unseen = unseen[len(ids):]
 		if gone += len(lost); gone > limit {
-			return nil, fmt.Errorf("%w: at least %d of %d contacts", ErrMassRemoval, gone, contacts)
+			e := &MassRemovalError{Confirmed: int64(gone), Unseen: int64(candidates), Contacts: int64(contacts)}
+			r.record.Report.MassRemoval = e
+			return nil, e
 		}
 		if len(lost) > 0 {
 			confirmed = append(confirmed, lookup{gone: lost, at: at})

@@ -512,6 +512,15 @@ func TestSyncMassRemoval(t *testing.T) {
 		if !errors.Is(err, shopifysync.ErrMassRemoval) || r.Complete || len(w.contacts()) != before {
 			t.Errorf("error %v, report %+v, %d contacts of %d", err, r, len(w.contacts()), before)
 		}
+		var detail *shopifysync.MassRemovalError
+		if !errors.As(err, &detail) || detail.Confirmed <= int64(before/5) || detail.Confirmed > detail.Unseen ||
+			detail.Unseen != int64(len(ids)*3/10) || detail.Contacts != int64(before) {
+			t.Errorf("the error %v has the numbers %+v", err, detail)
+		}
+		runs, runsErr := w.store.Runs(t.Context(), shopifysync.RunsParams{Connection: connID, Limit: 1})
+		if runsErr != nil || len(runs.Runs) != 1 || runs.Runs[0].Report.MassRemoval == nil || *runs.Runs[0].Report.MassRemoval != *detail {
+			t.Errorf("the run's record: %+v, %v", runs.Runs, runsErr)
+		}
 		dry, err := s.Sync(t.Context(), shopifysync.SyncParams{Connection: connID, MaxRemovedShare: 0.5, DryRun: true})
 		if err != nil || dry.RemovedTotal() != int64(len(ids)*3/10) || len(w.contacts()) != before {
 			t.Errorf("dry run: error %v, %+v", err, dry)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 )
 
 // agentData is what the host keeps of a person beside the contact that is
-// synced: agents' own tags, and conversations. A sync never touches it; an
+// synced: agents' own tags, conversations, and whether the person said in one
+// that no marketing is wanted. A sync never touches it; an
 // erasure does, through [shopifysync.PrivacyHandler].
 type agentData struct{ db *sql.DB }
 
@@ -26,6 +28,10 @@ CREATE TABLE IF NOT EXISTS console_messages (
 	author TEXT NOT NULL, body TEXT NOT NULL, sent_at INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS console_messages_of ON console_messages (connection_id, customer_id, id);
+CREATE TABLE IF NOT EXISTS console_opt_outs (
+	connection_id TEXT NOT NULL, customer_id INTEGER NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY (connection_id, customer_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS console_requests (
 	connection_id TEXT NOT NULL, request_id INTEGER NOT NULL, customer_id INTEGER NOT NULL, received_at INTEGER NOT NULL,
 	PRIMARY KEY (connection_id, request_id)
@@ -74,17 +80,42 @@ func (a *agentData) removeTag(ctx context.Context, id shopifysync.ConnectionID, 
 	return err
 }
 
-// A message is one line of a conversation.
-type message struct {
-	FromMember bool // else from an agent
-	Body       string
-	At         time.Time
+// optedOut returns when a customer said in a conversation that no marketing is
+// wanted; zero: never. It beats every consent that Shopify has.
+func (a *agentData) optedOut(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID) (time.Time, error) {
+	var at int64
+	err := a.db.QueryRowContext(ctx, `SELECT at FROM console_opt_outs WHERE connection_id = ? AND customer_id = ?`, string(id), int64(customer)).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(at), err
 }
 
-// messages returns the last hundred messages with a customer, oldest first.
-func (a *agentData) messages(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID) ([]message, error) {
+func (a *agentData) optOut(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID, out bool) error {
+	if !out {
+		_, err := a.db.ExecContext(ctx, `DELETE FROM console_opt_outs WHERE connection_id = ? AND customer_id = ?`, string(id), int64(customer))
+		return err
+	}
+	_, err := a.db.ExecContext(ctx, `INSERT INTO console_opt_outs VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, string(id), int64(customer), time.Now().UnixMilli())
+	return err
+}
+
+// A message is one line of a conversation.
+type message struct {
+	FromMember bool      `json:"from_member"` // else from an agent
+	Body       string    `json:"body"`
+	At         time.Time `json:"at"`
+}
+
+const (
+	lastMessages = 100 // that a page shows
+	allMessages  = -1
+)
+
+// messages returns the last messages with a customer, oldest first.
+func (a *agentData) messages(ctx context.Context, id shopifysync.ConnectionID, customer shopifysync.CustomerID, limit int) ([]message, error) {
 	rows, err := a.db.QueryContext(ctx, `
-		SELECT author, body, sent_at FROM console_messages WHERE connection_id = ? AND customer_id = ? ORDER BY id DESC LIMIT 100`, string(id), int64(customer))
+		SELECT author, body, sent_at FROM console_messages WHERE connection_id = ? AND customer_id = ? ORDER BY id DESC LIMIT ?`, string(id), int64(customer), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +196,7 @@ func (a *agentData) privacy() shopifysync.PrivacyHandler {
 			if len(e.Customers) == 0 { // a whole store's
 				return a.forget(ctx, e.Connection)
 			}
-			for _, table := range []string{"console_tags", "console_messages"} {
+			for _, table := range personTables {
 				for _, customer := range e.Customers {
 					if _, err := a.db.ExecContext(ctx, `DELETE FROM `+table+` WHERE connection_id = ? AND customer_id = ?`, string(e.Connection), int64(customer)); err != nil {
 						return err
@@ -177,9 +208,12 @@ func (a *agentData) privacy() shopifysync.PrivacyHandler {
 	}
 }
 
+// personTables hold what is kept of a person.
+var personTables = []string{"console_tags", "console_messages", "console_opt_outs"}
+
 // forget deletes all that is kept of a connection's customers.
 func (a *agentData) forget(ctx context.Context, id shopifysync.ConnectionID) error {
-	for _, table := range []string{"console_tags", "console_messages", "console_requests"} {
+	for _, table := range append([]string{"console_requests"}, personTables...) {
 		if _, err := a.db.ExecContext(ctx, `DELETE FROM `+table+` WHERE connection_id = ?`, string(id)); err != nil {
 			return err
 		}

@@ -22,8 +22,10 @@ type testConsole struct {
 	*console
 	t      *testing.T
 	base   string
+	hooks  string // with -public: where webhooks are answered
 	client *http.Client
 	logged *syncBuffer
+	stop   context.CancelFunc // ends the program, as the test's end does
 }
 
 // syncBuffer is a buffer for many writers.
@@ -42,6 +44,12 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func (s *syncBuffer) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
 }
 
 // errors returns the lines that tell of errors.
@@ -73,9 +81,17 @@ func start(t *testing.T, cfg config) *testConsole {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var hooks net.Listener
+	hooksBase := ""
+	if cfg.public != nil {
+		if hooks, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		hooksBase = "http://" + hooks.Addr().String()
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- c.serve(ctx, listener) }()
+	go func() { served <- c.serve(ctx, listener, hooks) }()
 	t.Cleanup(func() {
 		stop()
 		select {
@@ -91,7 +107,7 @@ func start(t *testing.T, cfg config) *testConsole {
 	jar, _ := cookiejar.New(nil)
 	transport := new(http.Transport)
 	t.Cleanup(transport.CloseIdleConnections) // the server waits a while for a connection that was never used
-	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), logged: logged, client: &http.Client{Jar: jar, Transport: transport}}
+	return &testConsole{console: c, t: t, base: "http://" + listener.Addr().String(), hooks: hooksBase, logged: logged, stop: stop, client: &http.Client{Jar: jar, Transport: transport}}
 }
 
 // do sends a request as a browser on the same origin would, follows redirects,
@@ -153,7 +169,9 @@ func (c *testConsole) connectDemo(key string, more ...string) shopifysync.Connec
 func (c *testConsole) sync(id shopifysync.ConnectionID, pairs ...string) string {
 	c.t.Helper()
 	c.post(storePath(id, "/sync"), pairs...)
-	c.jobs.of(id).wait(c.t.Context(), 30*time.Second)
+	if j := c.jobs.of(id); j != nil { // else Serve is at it
+		j.wait(c.t.Context(), 30*time.Second)
+	}
 	_, body := c.get(storePath(id, "/sync"))
 	return body
 }

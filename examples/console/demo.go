@@ -117,6 +117,9 @@ func featured() []shopifytest.Customer {
 	sms := func(state string) *shopifytest.SMSConsent {
 		return &shopifytest.SMSConsent{State: state, Level: "SINGLE_OPT_IN", UpdatedAt: now.Add(-35 * day), CollectedFrom: "SHOPIFY"}
 	}
+	whatsApp := func(state string) *shopifytest.WhatsAppConsent {
+		return &shopifytest.WhatsAppConsent{State: state, Level: "CONFIRMED_OPT_IN", UpdatedAt: now.Add(-30 * day), CollectedFrom: "OTHER"}
+	}
 	in := func(country, city, street string) *shopifytest.Address {
 		return &shopifytest.Address{Address1: street, City: city, CountryCode: country}
 	}
@@ -127,9 +130,9 @@ func featured() []shopifytest.Customer {
 		{FirstName: "Ka Yan", LastName: "Chan", Email: "kayan.chan@example.com", Phone: "9123 4567", Locale: "zh-HK", DefaultAddress: in("HK", "旺角", "彌敦道688號"), Tags: []string{"香港門市"}, NumberOfOrders: 4, AmountSpent: shopifytest.Money{Amount: "1288.5", Currency: "HKD"}, SMSConsent: sms("SUBSCRIBED")},
 		{FirstName: "淑芬", LastName: "黃", Email: "shufen@example.com", Phone: "02-2345-6789", DefaultAddress: in("TW", "台北市", "民生東路三段131號"), Note: "只接市話，請於上班時間聯絡", NumberOfOrders: 1, AmountSpent: twd("680"), EmailConsent: consent("UNSUBSCRIBED", "SINGLE_OPT_IN")},
 		{FirstName: "志豪", LastName: "林", Email: "chihhao.lin@example.com", Phone: "+886912345678", DefaultAddress: in("TW", "台中市", "中正路12巷3弄5號"), Note: "與王小明共用一支手機", NumberOfOrders: 2, AmountSpent: twd("1520")},
-		{FirstName: "美玲", LastName: "陳", Email: "meiling.chen@example.com", Phone: "0922333444", DefaultAddress: in("TW", "高雄市", "忠孝東路四段100號"), Tags: []string{"生日禮", "電子報"}, NumberOfOrders: 7, AmountSpent: twd("8450"), EmailConsent: consent("PENDING", "CONFIRMED_OPT_IN")},
+		{FirstName: "美玲", LastName: "陳", Email: "meiling.chen@example.com", Phone: "0922333444", DefaultAddress: in("TW", "高雄市", "忠孝東路四段100號"), Tags: []string{"生日禮", "電子報"}, NumberOfOrders: 7, AmountSpent: twd("8450"), EmailConsent: consent("PENDING", "CONFIRMED_OPT_IN"), WhatsAppConsent: whatsApp("UNSUBSCRIBED")},
 		{Email: "nameless.member@example.com"},
-		{FirstName: "小明", LastName: "王", Email: "xiaoming.wang@example.com", Phone: "+886912345678", Locale: "zh-TW", VerifiedEmail: true, State: "ENABLED", DefaultAddress: in("TW", "台北市", "忠孝東路四段100號"), Tags: []string{"VIP", "門市會員"}, Note: "喜歡手沖咖啡；收件請放管理室", NumberOfOrders: 12, AmountSpent: twd("15880"), EmailConsent: consent("SUBSCRIBED", "CONFIRMED_OPT_IN"), SMSConsent: sms("UNSUBSCRIBED")},
+		{FirstName: "小明", LastName: "王", Email: "xiaoming.wang@example.com", Phone: "+886912345678", Locale: "zh-TW", VerifiedEmail: true, State: "ENABLED", DefaultAddress: in("TW", "台北市", "忠孝東路四段100號"), Tags: []string{"VIP", "門市會員"}, Note: "喜歡手沖咖啡；收件請放管理室", NumberOfOrders: 12, AmountSpent: twd("15880"), EmailConsent: consent("SUBSCRIBED", "CONFIRMED_OPT_IN"), SMSConsent: sms("UNSUBSCRIBED"), WhatsAppConsent: whatsApp("SUBSCRIBED")},
 	}
 	for i := range all {
 		all[i].CreatedAt = now.Add(-time.Duration(60-i) * day)

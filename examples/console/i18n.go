@@ -17,13 +17,13 @@ type texts struct {
 	Lang, Other, OtherName string // BCP 47; Other and its own name for the switch
 
 	// Everywhere.
-	Brand, Footer, SkipToContent, NavTools, NavStore                                         string
-	NavShopify, NavOverview, NavSync, NavContacts, NavChat, NavHistory, NavPrivacy           string
-	BackHome, Cancel, None, NotShown, Yes, No, Any, Add, Show, Reason, State, At, LabelValue string
-	NotFoundTitle, NotFound                                                                  string
-	Seconds, SecondsFine, Minutes, Hours                                                     string // formats
-	Done                                                                                     map[string]string
-	Problems                                                                                 map[string]problemText
+	Brand, Footer, SkipToContent, NavTools, NavStore                                            string
+	NavShopify, NavOverview, NavSync, NavContacts, NavChat, NavHistory, NavPrivacy              string
+	BackHome, Cancel, None, NotShown, Yes, No, Any, Add, Show, Reason, State, At, Colon, Parens string
+	NotFoundTitle, NotFound                                                                     string
+	Seconds, SecondsFine, Minutes, Hours                                                        string // formats
+	Done                                                                                        map[string]string
+	Problems                                                                                    map[string]problemText
 
 	// The first page.
 	HomeTitle, HomeLead, ConnectedStores, ConnectStore, ConnectThis, ConnectByHand, OpenStore string
@@ -54,8 +54,9 @@ type texts struct {
 	// Syncs.
 	SyncRunning, Progress, DoneOf, Rate, Estimate, NotYetKnown, About, Between, PerSecond, MayClose string
 	SeeContacts, CancelSync, PausedText, SyncResult, PreviewResult, PreviewText, Resumed            string
-	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, SumLine                  string
-	MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync                          string
+	New, Updated, Unchanged, RemovedCount, Skipped, Failed, Seen, ZeroNew, EmptyStore, SumLine      string
+	MassRemovalLine, MassRemovalSure, MassRemovalButton, RetryFailed, SyncAgain, ResumeSync         string
+	SyncDone, SyncFailed                                                                            string
 	Runs, NoRuns, NoFailures, StartedAt, Duration, Attempts, NextTry                                string
 	Phase                                                                                           map[shopifysync.Phase]string
 	RunState                                                                                        map[shopifysync.RunState]string
@@ -75,14 +76,18 @@ type texts struct {
 	AddAgentTag, RemoveTag, ContactGone, MergedInto, TombstoneText                                string
 	ConsentLevel, ConsentAt, ConsentFor, ConsentFrom                                              string
 	Levels                                                                                        map[shopifysync.ConsentLevel]string
+	Origins                                                                                       map[string]string
 
 	// The conversation.
 	ChatLead, LoggedInAs, LoggedInHint, OpenConversation, Conversation, NoMessages, Agent, Member string
 	Message, SayAsAgent, SayAsMember, MemberCard, ConversationStays, OpenContact                  string
 
+	Marketing, OptOut, OptOutBack, OptOutText, OptedOut, OptedOutAt string
+
 	// Disconnecting.
 	DisconnectTitle, DisconnectLead, DisconnectWhat, DisconnectKeep, DisconnectKeepText     string
 	DisconnectRemove, DisconnectRemoveText, DisconnectSure, DisconnectButton, Disconnecting string
+	RemoveSure, EndingNow, SecretsGone                                                      string
 
 	// Personal data.
 	PrivacyLead, PersonBy, Person, Export, Erase, EraseSure, EraseNotSure, ExportResult, ExportText string
@@ -155,7 +160,7 @@ func (t *texts) HealthLabel(s shopifysync.HealthState) string    { return labelO
 func (t *texts) DataLabel(d shopifysync.DataAccess) string       { return labelOr(t.Data, d) }
 func (t *texts) PhaseLabel(p shopifysync.Phase) string           { return labelOr(t.Phase, p) }
 func (t *texts) RunLabel(s shopifysync.RunState) string          { return labelOr(t.RunState, s) }
-func (t *texts) SkipLabel(reason string) string                  { return labelOr(t.Skip, reason) }
+func (t *texts) OriginLabel(from string) string                  { return labelOr(t.Origins, from) }
 func (t *texts) RemovalLabel(r shopifysync.RemovalReason) string { return labelOr(t.Removal, r) }
 func (t *texts) SourceLabel(s string) string                     { return labelOr(t.Sources, s) }
 func (t *texts) LevelLabel(l shopifysync.ConsentLevel) string    { return labelOr(t.Levels, l) }
@@ -167,4 +172,14 @@ func (t *texts) WhatsAppLabel(r shopifysync.WhatsAppResult) string {
 func (t *texts) WhatsAppReason(reason string) string {
 	return t.WhatsAppLabel(shopifysync.WhatsAppResult(reason))
 }
+
+// SkipLabel says why a customer was left out: a rule of this console's, or of
+// the library's.
+func (t *texts) SkipLabel(why string) reason {
+	if label, ok := t.Skip[why]; ok {
+		return reason{Text: label}
+	}
+	return t.ReasonLabel(why)
+}
+
 func (t *texts) DemoAbout(key string) string { return labelOr(t.Demos, key) }

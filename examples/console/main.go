@@ -7,12 +7,14 @@
 //
 //	go run ./examples/console
 //
-// With -real it connects real stores; -public gives the https address that
-// leads here, to which Shopify is to send webhooks.
+// With -real it connects real stores; -public gives the https address to which
+// Shopify is to send webhooks, and -webhooks the loopback address that it leads
+// to, where nothing but webhooks is answered.
 //
 // How to read it: this file wires the library into a service. web.go holds the
 // routes; page_*.go the handlers, each beside its template of the same name;
-// jobs.go runs syncs behind the pages; agentdata.go is what the host itself
+// jobs.go runs syncs behind the pages, and runs.go knows all that go on;
+// agentdata.go is what the host itself
 // keeps of a person; text_*.go are the two languages.
 package main
 
@@ -33,7 +35,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,6 +70,7 @@ type config struct {
 	db     string
 	real   bool
 	public *url.URL // nil: Shopify cannot reach this console
+	hooks  string   // with public: the loopback address for webhooks
 	demo   demoConfig
 }
 
@@ -78,9 +80,10 @@ func parse(args []string) (config, error) {
 	flags := flag.NewFlagSet("console", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "loopback `address` to listen on")
-	flags.StringVar(&c.db, "db", "", "SQLite `file`; its key is kept beside it; default: one in the user's configuration directory")
+	flags.StringVar(&c.db, "db", "", "SQLite `file`; its key is kept beside it; default: with -real one in the user's configuration directory, else one that lives as long as the program")
 	flags.BoolVar(&c.real, "real", false, "connect real stores instead of demonstration stores")
-	flags.StringVar(&public, "public", "", "https `address` that leads to this console from outside, for webhooks; only with -real")
+	flags.StringVar(&public, "public", "", "https `address` that leads to -webhooks from outside; only with -real")
+	flags.StringVar(&c.hooks, "webhooks", "", "loopback `address` that answers webhooks alone, for -public to lead to")
 	flags.IntVar(&c.demo.customers, "customers", 10_000, "`number` of customers of the demonstration store")
 	flags.IntVar(&c.demo.many, "many", 1_000_000, "`number` of customers of the big demonstration store")
 	switch err := flags.Parse(args); {
@@ -96,6 +99,12 @@ func parse(args []string) (config, error) {
 		return c, usageError("-customers and -many must be 0 to 10000000")
 	case !loopback(c.addr):
 		return c, usageError("-addr must be a loopback address such as 127.0.0.1:8080: the console has no login")
+	}
+	if (public == "") != (c.hooks == "") {
+		return c, usageError("-public and -webhooks belong together: the console has no login, so only webhooks may be reached from outside")
+	}
+	if c.hooks != "" && (!loopback(c.hooks) || c.hooks == c.addr) {
+		return c, usageError("-webhooks must be another loopback address than -addr, such as 127.0.0.1:8081")
 	}
 	if public != "" {
 		u, err := url.Parse(public)
@@ -124,7 +133,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if cfg.db == "" {
-		if cfg.db, err = defaultDB(cfg.real); err != nil {
+		if cfg.real {
+			cfg.db, err = realDB()
+		} else {
+			// Demonstration stores begin anew with the program, and contacts
+			// that are newer than they would never follow.
+			var dir string
+			if dir, err = os.MkdirTemp("", "shopifysync-console-"); err == nil {
+				defer os.RemoveAll(dir)
+				cfg.db = filepath.Join(dir, "demo.db")
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -133,16 +153,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer listener.Close()
+	var hooks net.Listener
+	if cfg.hooks != "" {
+		if hooks, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.hooks); err != nil {
+			return err
+		}
+		defer hooks.Close()
+	}
 	c, err := newConsole(ctx, cfg, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	fmt.Fprintf(stdout, "The console is at http://%s/\nData are kept in %s\nInterrupt (Ctrl+C) to stop.\n", listener.Addr(), cfg.db)
-	return c.serve(ctx, listener)
+	if hooks != nil {
+		fmt.Fprintf(stdout, "Webhooks are answered at http://%s%s\n", hooks.Addr(), webhookPath)
+	}
+	return c.serve(ctx, listener, hooks)
 }
 
-func defaultDB(real bool) (string, error) {
+func realDB() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", usageError("there is no configuration directory to keep data in: give a file by -db")
@@ -151,10 +181,7 @@ func defaultDB(real bool) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	if real {
-		return filepath.Join(dir, "console.db"), nil
-	}
-	return filepath.Join(dir, "demo.db"), nil // apart, so that a demonstration's shops are never asked for at Shopify
+	return filepath.Join(dir, "console.db"), nil
 }
 
 // A console is the application.
@@ -166,16 +193,19 @@ type console struct {
 	syncer *shopifysync.Syncer
 	jobs   *jobs
 	demo   *demo // nil with -real
-	public string
 	pages  map[string]*view
 	typed  typedSecrets
-	signal *changes     // told of everything that a page may show
-	runs   atomic.Int64 // runs that go on in this process, a page's or Serve's own
+	signal *changes // told of everything that a page may show
+	runs   *runs
+
+	streams    context.Context // of the pages that listen for changes
+	endStreams context.CancelFunc
 }
 
 // newConsole wires the library: a store, its keys, a Syncer with its options.
 func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, err error) {
 	c := &console{log: log, signal: newChanges()}
+	c.streams, c.endStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			c.close()
@@ -203,19 +233,14 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 
 	// The Syncer: one for the whole process.
 	changed := c.signal.tell
+	c.runs = newRuns(changed)
 	opts := []shopifysync.Option{
 		shopifysync.WithLogger(log),
 		shopifysync.WithMapper(mapper()),
 		shopifysync.WithPrivacyHandler(c.agents.privacy()),
 		shopifysync.WithHooks(shopifysync.Hooks{
-			SyncStart: func(ctx context.Context, _ shopifysync.SyncStartInfo) context.Context {
-				c.runs.Add(1)
-				return ctx
-			},
-			SyncEnd: func(context.Context, shopifysync.SyncEndInfo) {
-				c.runs.Add(-1)
-				changed()
-			},
+			SyncStart:  c.runs.begin,
+			SyncEnd:    c.runs.end,
 			WebhookEnd: func(context.Context, shopifysync.WebhookEndInfo) { changed() },
 			DrainEnd:   func(context.Context, shopifysync.DrainEndInfo) { changed() },
 			CatchUpEnd: func(context.Context, shopifysync.CatchUpEndInfo) { changed() },
@@ -227,7 +252,6 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 		c.demo = newDemo(cfg.demo, changed)
 		opts = append(opts, shopifysync.WithHTTPClient(c.demo.server.Client()), shopifysync.WithWebhookURL(demoWebhookURL))
 	case cfg.public != nil:
-		c.public = cfg.public.Host
 		opts = append(opts, shopifysync.WithWebhookURL(cfg.public.JoinPath(webhookPath).String()+"/{connection}"))
 	}
 	if c.syncer, err = shopifysync.New(c.store, c.store, opts...); err != nil {
@@ -239,7 +263,7 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 	if c.pages, err = parsePages(); err != nil {
 		return nil, err
 	}
-	c.jobs = newJobs(c.syncer, changed)
+	c.jobs = newJobs(c.syncer, changed, log)
 	return c, nil
 }
 
@@ -257,26 +281,26 @@ func openDB(file string) (*sql.DB, error) {
 }
 
 // serve answers until ctx ends, with the library's engine beside it, and
-// returns when both have stopped.
-func (c *console) serve(ctx context.Context, listener net.Listener) error {
+// returns when all have stopped. Of hooks, which may be nil, it answers webhooks
+// alone.
+func (c *console) serve(ctx context.Context, listener, hooks net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := &http.Server{
-		Handler:           c.handler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       90 * time.Second, // Connect and Disconnect ask Shopify meanwhile
-		WriteTimeout:      90 * time.Second, // streams set their own
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends streams
+	server := serverFor(c.handler())
+	server.RegisterOnShutdown(c.endStreams) // other requests have until Shutdown gives up
+	servers := map[*http.Server]net.Listener{server: listener}
+	if hooks != nil {
+		servers[serverFor(headers(c.webhooks()))] = hooks
 	}
 	var wg sync.WaitGroup
-	failed := make(chan error, 2)
-	wg.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
-	})
+	failed := make(chan error, len(servers)+1)
+	for server, listener := range servers {
+		wg.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
 	wg.Go(func() {
 		// Drains, catch-ups, daily runs, subscription checks.
 		if err := c.syncer.Serve(ctx); err != nil && ctx.Err() == nil {
@@ -294,12 +318,25 @@ func (c *console) serve(ctx context.Context, listener net.Listener) error {
 	cancel()
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
-	if shutErr := server.Shutdown(last); err == nil {
-		err = shutErr
+	for server := range servers {
+		if shutErr := server.Shutdown(last); err == nil {
+			err = shutErr
+		}
 	}
 	c.jobs.close()
 	wg.Wait()
 	return err
+}
+
+func serverFor(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       90 * time.Second, // Connect and Disconnect ask Shopify meanwhile
+		WriteTimeout:      90 * time.Second, // streams set their own
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
 }
 
 // recheck checks every connection once. Demonstration stores begin anew with
@@ -320,6 +357,7 @@ func (c *console) recheck(ctx context.Context) {
 // close releases what newConsole made. Running syncs are cancelled, and go on
 // when they are started again.
 func (c *console) close() {
+	c.endStreams()
 	if c.jobs != nil {
 		c.jobs.close()
 	}

@@ -39,8 +39,8 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 		return c.refuseChat(w, r, p, b, newProblem(p.T, "member number", "member"))
 	}
 	contact, err := c.syncer.Member(r.Context(), shopifysync.MemberParams{Connection: conn.ID, Number: b.Number})
-	if errors.Is(err, shopifysync.ErrNoMember) {
-		// A conversation outlives its contact.
+	if err != nil {
+		// A conversation outlives its contact, and the connection.
 		got, readErr := c.store.Contacts(r.Context(), shopifysync.ContactsParams{Connection: conn.ID, IDs: []shopifysync.CustomerID{id}})
 		if readErr != nil {
 			return readErr
@@ -53,15 +53,20 @@ func (c *console) chat(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, shopifysync.ErrNoMember):
 		return c.refuseChat(w, r, p, b, newProblem(p.T, "no member", "member"))
 	case err != nil:
-		return c.refuseChat(w, r, p, b, problemOf(p.T, err))
+		return c.refuseChat(w, r, p, b, c.problem(p.T, err))
 	}
 	b.cardView, b.Contact, b.Removed, b.Who = p.card(contact), &contact, contact.Removed, contact.Name
 	if b.Who == "" {
 		b.Who = p.T.Member
 	}
-	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id); err != nil {
+	if b.Messages, err = c.agents.messages(r.Context(), conn.ID, id, lastMessages); err != nil {
 		return err
 	}
+	at, err := c.agents.optedOut(r.Context(), conn.ID, id)
+	if err != nil {
+		return err
+	}
+	b.optOut(at)
 	if b.AgentTags, err = c.agents.tags(r.Context(), conn.ID, id); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ var countries = []string{"TW", "HK", "SG", "MY", "TH"}
 
 // policies say who becomes a WhatsApp contact. None grants a marketing permission.
 var policies = []shopifysync.WhatsAppPolicy{shopifysync.WhatsAppAll, shopifysync.WhatsAppSubscribed}
+
+// consentVersion is the first API version that has WhatsApp marketing consents.
+const consentVersion = "2026-07"
 
 // A connectBody is the form of S1 to S5.
 type connectBody struct {
@@ -84,7 +88,7 @@ func (c *console) connectForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	p := c.page(r, "connect")
-	return c.showConnect(w, r, p, in, nil, "")
+	return c.showConnect(w, r, p, in, nil, nil)
 }
 
 func (c *console) connect(w http.ResponseWriter, r *http.Request) error {
@@ -92,13 +96,13 @@ func (c *console) connect(w http.ResponseWriter, r *http.Request) error {
 	p := c.page(r, "connect")
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), "")
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), nil)
 	}
 	id, err := c.idFor(r, shop)
 	if err != nil {
 		return err
 	}
-	return c.tryConnect(w, r, p, in, shopifysync.Connection{ID: id, Shop: shop}, false)
+	return c.tryConnect(w, r, p, in, shopifysync.Connection{ID: id, Shop: shop}, nil)
 }
 
 // idFor chooses a connection's ID: the one that the store already has here, so
@@ -132,10 +136,11 @@ func (c *console) editForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in := connectInput{shop: "https://" + string(conn.Shop), apiKey: conn.Credentials.ClientID, country: "TW"}
+	in.noToken = in.apiKey != "" && conn.Credentials.AccessToken.IsZero() // a disconnected store has neither
 	if w := conn.WhatsApp; w != nil {
 		in.whatsApp, in.account, in.country, in.policy = true, w.AccountID, w.Country, w.Policy
 	}
-	return c.showConnect(w, r, p, in, nil, conn.ID)
+	return c.showConnect(w, r, p, in, nil, &conn)
 }
 
 func (c *console) edit(w http.ResponseWriter, r *http.Request) error {
@@ -146,22 +151,20 @@ func (c *console) edit(w http.ResponseWriter, r *http.Request) error {
 	in := c.readConnect(r)
 	shop, err := shopifysync.ParseShop(in.shop)
 	if err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), conn.ID)
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), &conn)
 	}
+	saved := conn
 	conn.Shop = shop
-	return c.tryConnect(w, r, p, in, conn, true)
+	return c.tryConnect(w, r, p, in, conn, &saved)
 }
 
 // tryConnect fills the connection with what was typed and gives it to the
-// library, which verifies everything before it saves anything.
-func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, conn shopifysync.Connection, editing bool) error {
-	editID := conn.ID
-	if !editing {
-		editID = ""
-	}
-	// A secret field that is left empty keeps what is saved.
-	was := conn.Credentials
-	conn.Credentials.ClientID = in.apiKey
+// library, which verifies everything before it saves anything. A connection that
+// is edited is saved as it was.
+func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, conn shopifysync.Connection, saved *shopifysync.Connection) error {
+	// A secret field that is left empty keeps what is saved; of a secret that is
+	// replaced the library keeps what Shopify may still sign with.
+	conn.Credentials.ClientID, conn.Credentials.PreviousClientSecret = in.apiKey, shopifysync.Secret{}
 	if in.secret != "" {
 		conn.Credentials.ClientSecret = shopifysync.NewSecret(in.secret)
 	}
@@ -171,45 +174,53 @@ func (c *console) tryConnect(w http.ResponseWriter, r *http.Request, p *page, in
 	case in.token != "":
 		conn.Credentials.AccessToken = shopifysync.NewSecret(in.token)
 	}
-	if !was.ClientSecret.IsZero() && !was.ClientSecret.Equal(conn.Credentials.ClientSecret) {
-		conn.Credentials.PreviousClientSecret = was.ClientSecret // Shopify signs with it for up to an hour more
-	}
 	for _, missing := range []struct {
 		empty      bool
 		key, field string
-	}{{in.apiKey == "", "no api key", "api_key"}, {conn.Credentials.ClientSecret.IsZero(), "no secret", "api_secret"}} {
+	}{
+		{in.apiKey == "", "no api key", "api_key"},
+		{conn.Credentials.ClientSecret.IsZero(), "no secret", "api_secret"},
+		{conn.Credentials.AccessToken.IsZero() && !in.noToken, "no token", "token"},
+	} {
 		if missing.empty {
-			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field), editID)
+			return c.showConnect(w, r, p, in, newProblem(p.T, missing.key, missing.field), saved)
 		}
 	}
-	conn.WhatsApp = nil
+	conn.WhatsApp, conn.APIVersion = nil, ""
 	if in.whatsApp {
 		known := slices.ContainsFunc(whatsAppAccounts, func(a whatsAppAccount) bool { return a.ID == in.account })
 		if !known || !slices.Contains(countries, in.country) || !slices.Contains(policies, in.policy) {
 			return errNotFound // not from this form
 		}
 		conn.WhatsApp = &shopifysync.WhatsAppSettings{AccountID: in.account, Policy: in.policy, Country: in.country}
+		if in.policy == shopifysync.WhatsAppSubscribed {
+			conn.APIVersion = consentVersion
+		}
 	}
 	if _, err := c.syncer.Connect(r.Context(), conn); err != nil {
-		return c.showConnect(w, r, p, in, problemOf(p.T, err), editID)
+		return c.showConnect(w, r, p, in, c.problem(p.T, err), saved)
 	}
 	done := "connected"
-	if editing {
+	if saved != nil && saved.Credentials.ClientID != "" { // else it was disconnected
 		done = "edited"
 	}
 	return seeOther(w, r, storePath(conn.ID, "?done="+done))
 }
 
 // showConnect shows the form; secrets are never in it.
-func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, wrong *problem, editing shopifysync.ConnectionID) error {
+func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, in connectInput, wrong *problem, saved *shopifysync.Connection) error {
 	t := p.T
+	var kept shopifysync.Credentials
+	if saved != nil {
+		kept = saved.Credentials
+	}
 	b := connectBody{
 		NoToken: in.noToken, WhatsApp: in.whatsApp, Account: in.account, Country: in.country, Policy: in.policy,
 		Policies: policies, Accounts: whatsAppAccounts, Countries: countries, Action: "/connect", Back: "/",
 	}
 	p.Title = t.ConnectTitle
-	if b.Editing = editing != ""; b.Editing {
-		p.Title, b.Action, b.Back = t.EditTitle, storePath(editing, "/edit"), storePath(editing, "")
+	if b.Editing = saved != nil; b.Editing {
+		p.Title, b.Action, b.Back = t.EditTitle, storePath(saved.ID, "/edit"), storePath(saved.ID, "")
 	}
 	if p.Problem = wrong; wrong != nil && wrong.Key == "another store" && !b.Editing {
 		p.Problem.Field = "shop"
@@ -228,11 +239,12 @@ func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, i
 	for _, s := range []struct {
 		f     *field
 		typed bool
-	}{{&b.SecretField, wrong != nil && in.secret != ""}, {&b.TokenField, wrong != nil && in.token != ""}} {
+		saved shopifysync.Secret
+	}{{&b.SecretField, wrong != nil && in.secret != "", kept.ClientSecret}, {&b.TokenField, wrong != nil && in.token != "", kept.AccessToken}} {
 		switch {
 		case s.typed:
 			s.f.Placeholder = t.SecretTyped
-		case b.Editing:
+		case !s.saved.IsZero():
 			s.f.Placeholder = t.SecretSaved
 		}
 	}
@@ -241,7 +253,7 @@ func (c *console) showConnect(w http.ResponseWriter, r *http.Request, p *page, i
 			f.Problem = wrong
 		}
 	}
-	b.SecretField.Required = !b.Editing && (wrong == nil || in.secret == "")
+	b.SecretField.Required = kept.ClientSecret.IsZero() && (wrong == nil || in.secret == "")
 	p.Body = b
 	status := http.StatusOK
 	if wrong != nil {
@@ -312,6 +324,9 @@ func (c *console) showDisconnect(w http.ResponseWriter, r *http.Request, wrong e
 		return err
 	}
 	p.Title = p.T.DisconnectTitle
+	if p.Store.Gone {
+		p.Title = p.T.DisconnectRemove
+	}
 	status := http.StatusOK
 	if wrong != nil {
 		p.Problem, status = problemOf(p.T, wrong), http.StatusUnprocessableEntity
@@ -329,15 +344,40 @@ func (c *console) disconnect(w http.ResponseWriter, r *http.Request) error {
 	if r.PostFormValue("sure") == "" {
 		return seeOther(w, r, storePath(conn.ID, "/disconnect"))
 	}
-	if _, err := c.syncer.Disconnect(r.Context(), shopifysync.DisconnectParams{Connection: conn.ID, RemoveContacts: remove}); err != nil {
-		return c.showDisconnect(w, r, err)
+	end := c.jobs.end(conn.ID, func(ctx context.Context) error { return c.endConnection(ctx, conn.ID, remove) })
+	switch end.wait(r.Context(), patient); {
+	case end.running():
+		return seeOther(w, r, storePath(conn.ID, "")) // which says so
+	case end.err != nil:
+		return c.showDisconnect(w, r, end.err)
+	case remove:
+		c.jobs.forget(conn.ID)
+		return seeOther(w, r, "/?"+url.Values{"done": {"removed"}}.Encode())
 	}
 	c.jobs.forget(conn.ID)
-	if !remove {
-		return seeOther(w, r, storePath(conn.ID, "?done=disconnected"))
+	return seeOther(w, r, storePath(conn.ID, "?done=disconnected"))
+}
+
+// patient is how long a page waits for a disconnection before it leaves it
+// alone. The server waits longer.
+const patient = time.Minute
+
+// endConnection disconnects a store, and takes along what the host itself keeps
+// of its people. After an error it can be done again: the connection goes last.
+func (c *console) endConnection(ctx context.Context, id shopifysync.ConnectionID, remove bool) (err error) {
+	defer func() {
+		if err != nil {
+			c.log.Error("a store was not disconnected", "connection", string(id), "error", err)
+		}
+	}()
+	if remove {
+		if err := c.agents.forget(ctx, id); err != nil {
+			return err
+		}
+		c.runs.seen(id)
 	}
-	if err := c.agents.forget(r.Context(), conn.ID); err != nil {
+	if _, err := c.syncer.Disconnect(ctx, shopifysync.DisconnectParams{Connection: id, RemoveContacts: remove}); err != nil || !remove {
 		return err
 	}
-	return seeOther(w, r, "/?"+url.Values{"done": {"removed"}}.Encode())
+	return c.agents.forget(ctx, id) // what was written meanwhile
 }

@@ -19,6 +19,7 @@ type fieldRow struct {
 	List         []string // instead of Value
 	Masked       bool     // Shopify did not show it
 	Tone         string
+	Beaten       bool // by an opt-out in a conversation
 	Detail       []string
 	Source       string
 }
@@ -40,7 +41,12 @@ func (c *console) contact(w http.ResponseWriter, r *http.Request) error {
 		return errNotFound
 	}
 	contact := got.Contacts[0]
-	b := contactBody{cardView: p.card(contact), Fields: p.fields(contact)}
+	at, err := c.agents.optedOut(r.Context(), conn.ID, id)
+	if err != nil {
+		return err
+	}
+	b := contactBody{cardView: p.card(contact), Fields: p.fields(contact, !at.IsZero())}
+	b.optOut(at)
 	if b.AgentTags, err = c.agents.tags(r.Context(), conn.ID, id); err != nil {
 		return err
 	}
@@ -55,7 +61,7 @@ func (c *console) contact(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fields lists all of a contact, with the field of Shopify's that each came from.
-func (p *page) fields(c shopifysync.Contact) []fieldRow {
+func (p *page) fields(c shopifysync.Contact, optedOut bool) []fieldRow {
 	t, m := p.T, c.Masked
 	phone := "phone"
 	switch c.PhoneSource {
@@ -75,7 +81,10 @@ func (p *page) fields(c shopifysync.Contact) []fieldRow {
 	}
 	for _, a := range inOrder(c.Attributes) {
 		v := p.attribute(a)
-		row := fieldRow{Label: v.Label, Value: v.Value, Tone: v.Tone, Source: attributeSources[a.Key]}
+		if optedOut {
+			v.beat()
+		}
+		row := fieldRow{Label: v.Label, Value: v.Value, Tone: v.Tone, Beaten: v.Beaten, Source: attributeSources[a.Key]}
 		if v.Consent != nil {
 			row.Detail = p.consentDetail(*v.Consent)
 		}
@@ -119,7 +128,7 @@ func (p *page) consentDetail(c shopifysync.Consent) []string {
 		add(p.T.ConsentAt, c.UpdatedAt.In(p.zone).Format("2006-01-02 15:04"))
 	}
 	add(p.T.ConsentFor, c.Address)
-	add(p.T.ConsentFrom, strings.ToLower(c.CollectedFrom))
+	add(p.T.ConsentFrom, p.T.OriginLabel(c.CollectedFrom))
 	return all
 }
 
@@ -172,9 +181,35 @@ func (c *console) agentTags(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.signal.tell()
-	if strings.HasPrefix(r.PostFormValue("back"), storePath(conn.ID, "/chat?member=")) {
-		return seeOther(w, r, storePath(conn.ID, "/chat?member="+id.String()))
+	return c.backToPerson(w, r, conn.ID, id)
+}
+
+// optOut notes that a person said in a conversation that no marketing is wanted,
+// or takes it back.
+func (c *console) optOut(w http.ResponseWriter, r *http.Request) error {
+	conn, err := c.storeOf(r)
+	if err != nil {
+		return err
 	}
-	return seeOther(w, r, storePath(conn.ID, "/contacts/"+id.String()))
+	id, err := customerOf(r)
+	if err != nil {
+		return err
+	}
+	if live, err := c.live(r, conn.ID, id); err != nil || !live {
+		return cmp.Or(err, errNotFound)
+	}
+	if err := c.agents.optOut(r.Context(), conn.ID, id, r.PostFormValue("out") != ""); err != nil {
+		return err
+	}
+	return c.backToPerson(w, r, conn.ID, id)
+}
+
+// backToPerson goes back to the conversation or the contact that the form was
+// part of.
+func (c *console) backToPerson(w http.ResponseWriter, r *http.Request, conn shopifysync.ConnectionID, id shopifysync.CustomerID) error {
+	c.signal.tell()
+	if strings.HasPrefix(r.PostFormValue("back"), storePath(conn, "/chat?member=")) {
+		return seeOther(w, r, storePath(conn, "/chat?member="+id.String()))
+	}
+	return seeOther(w, r, storePath(conn, "/contacts/"+id.String()))
 }

@@ -111,8 +111,8 @@ func (c *console) demoPage(w http.ResponseWriter, r *http.Request) error {
 			p.Problem = newProblem(p.T, "no customer", "")
 		}
 	}
-	if wrong := r.FormValue("wrong"); p.T.Problems[wrong].Text != "" {
-		p.Problem = newProblem(p.T, wrong, "")
+	if wrong := problemNamed(p.T, r.FormValue("wrong")); wrong != nil {
+		p.Problem = wrong
 	}
 	attempts := st.Attempts()
 	slices.Reverse(attempts)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/omnichat/shopifysync"
@@ -11,6 +12,8 @@ import (
 type overviewBody struct {
 	Status   *shopifysync.Status
 	Gone     bool
+	Ending   bool // it is being disconnected
+	Busy     bool // a run goes on
 	AskSync  bool // just connected: sync now, or later
 	Contacts int64
 	Failed   int
@@ -31,6 +34,7 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	b := overviewBody{
 		Status: status, Gone: p.Store.Gone, Contacts: contacts, Failed: len(status.Failures),
+		Busy:    p.Run != nil && p.Run.Running,
 		AskSync: p.Run == nil && !p.Store.Gone && r.FormValue("done") != "later",
 	}
 	if s := conn.WhatsApp; s != nil {
@@ -39,22 +43,29 @@ func (c *console) overview(w http.ResponseWriter, r *http.Request) error {
 			b.WhatsApp = whatsAppAccounts[i].Name
 		}
 	}
-	p.Problem = problemOfHealth(p.T, p.Store)
-	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, p.Run != nil && p.Run.Running
+	if p.Problem = problemOfHealth(p.T, p.Store); p.Problem == nil {
+		p.Problem = problemNamed(p.T, r.FormValue("wrong"))
+	}
+	switch end := c.jobs.ending(conn.ID); {
+	case end == nil:
+	case end.running():
+		b.Ending = true
+	case end.err != nil:
+		p.Problem = problemOf(p.T, end.err)
+	}
+	p.Title, p.Body, p.Refresh = p.T.NavOverview, b, b.Ending || b.Busy
 	return c.show(w, r, "overview", p)
 }
 
 // check asks Shopify how the connection is, and has missing subscriptions made
-// again. A refusal is then part of the page, so it is no error here.
+// again.
 func (c *console) check(w http.ResponseWriter, r *http.Request) error {
 	conn, err := c.storeOf(r)
 	if err != nil {
 		return err
 	}
-	if _, err := c.syncer.Check(r.Context(), conn.ID); err != nil && problemOf(textsOf(""), err).Key == "unknown" {
-		return err
-	}
-	return seeOther(w, r, storePath(conn.ID, "?done=checked"))
+	_, err = c.syncer.Check(r.Context(), conn.ID)
+	return c.told(w, r, conn.ID, "checked", err)
 }
 
 // catchUp lists what changed lately and fetches it, as Serve does every
@@ -68,9 +79,17 @@ func (c *console) catchUp(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		_, err = c.syncer.Drain(r.Context(), conn.ID)
 	}
-	// Serve may be at it already, which comes to the same.
-	if err != nil && !errors.Is(err, shopifysync.ErrSyncInProgress) && problemOf(textsOf(""), err).Key == "unknown" {
-		return err
+	if errors.Is(err, shopifysync.ErrSyncInProgress) { // Serve is at it
+		return c.told(w, r, conn.ID, "catching-up", nil)
 	}
-	return seeOther(w, r, storePath(conn.ID, "?done=caught-up"))
+	return c.told(w, r, conn.ID, "caught-up", err)
+}
+
+// told goes back to the overview, which says that something was done, or why not.
+func (c *console) told(w http.ResponseWriter, r *http.Request, id shopifysync.ConnectionID, done string, err error) error {
+	query := url.Values{"done": {done}}
+	if err != nil {
+		query = url.Values{"wrong": {c.problem(language(r), err).Key}}
+	}
+	return seeOther(w, r, storePath(id, "?"+query.Encode()))
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 )
@@ -12,9 +16,16 @@ type privacyBody struct {
 	By, Who  string
 	Unsure   bool // an erasure that was not confirmed
 	Exported bool
-	Found    []cardView
+	Found    []foundView
 	Receipt  *shopifysync.ErasureReceipt
 	Requests []dataRequest
+}
+
+// A foundView is a person whose data are given out.
+type foundView struct {
+	exported
+	Card *cardView // nil: the contact is gone
+	Who  string
 }
 
 func (c *console) privacyForm(w http.ResponseWriter, r *http.Request) error {
@@ -22,7 +33,7 @@ func (c *console) privacyForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showPrivacy shows the form with what was done; wrong names a problem.
-func (c *console) showPrivacy(w http.ResponseWriter, r *http.Request, b privacyBody, wrong string, found []shopifysync.Contact) error {
+func (c *console) showPrivacy(w http.ResponseWriter, r *http.Request, b privacyBody, wrong string, found []exported) error {
 	p, conn, _, err := c.storePage(r, "privacy")
 	if err != nil {
 		return err
@@ -30,8 +41,14 @@ func (c *console) showPrivacy(w http.ResponseWriter, r *http.Request, b privacyB
 	if b.Requests, err = c.agents.requests(r.Context(), conn.ID); err != nil {
 		return err
 	}
-	for _, contact := range found {
-		b.Found = append(b.Found, p.card(contact))
+	for _, e := range found {
+		v := foundView{exported: e, Who: p.T.Member}
+		if e.Contact != nil {
+			card := p.card(*e.Contact)
+			card.optOut(e.OptedOutAt)
+			v.Card, v.Who = &card, cmp.Or(e.Contact.Name, p.T.Nameless)
+		}
+		b.Found = append(b.Found, v)
 	}
 	status := http.StatusOK
 	if wrong != "" {
@@ -84,7 +101,7 @@ func (c *console) privacy(w http.ResponseWriter, r *http.Request) error {
 	case "download":
 		return c.download(w, r, person)
 	case "export":
-		found, err := c.syncer.Export(r.Context(), person)
+		found, err := c.export(r.Context(), person)
 		if err != nil {
 			return err
 		}
@@ -95,27 +112,50 @@ func (c *console) privacy(w http.ResponseWriter, r *http.Request) error {
 }
 
 // An exported is all that is kept of a person: what the library has, and what
-// the host itself has.
+// the host itself has, which may outlive the contact.
 type exported struct {
-	Contact   shopifysync.Contact `json:"contact"`
-	AgentTags []string            `json:"agent_tags"`
-	Messages  []message           `json:"messages"`
+	CustomerID shopifysync.CustomerID `json:"customer_id"`
+	Contact    *shopifysync.Contact   `json:"contact,omitempty"`
+	AgentTags  []string               `json:"agent_tags"`
+	Messages   []message              `json:"messages"`
+	OptedOutAt time.Time              `json:"opted_out_at,omitzero"`
+}
+
+// export collects all that is kept of a person.
+func (c *console) export(ctx context.Context, person shopifysync.PersonParams) ([]exported, error) {
+	contacts, err := c.syncer.Export(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	all := []exported{}
+	for _, contact := range contacts {
+		all = append(all, exported{CustomerID: contact.CustomerID, Contact: &contact})
+	}
+	same := func(e exported) bool { return e.CustomerID == person.CustomerID }
+	if person.CustomerID != 0 && !slices.ContainsFunc(all, same) {
+		all = append(all, exported{CustomerID: person.CustomerID})
+	}
+	for i := range all {
+		e := &all[i]
+		if e.AgentTags, err = c.agents.tags(ctx, person.Connection, e.CustomerID); err != nil {
+			return nil, err
+		}
+		if e.Messages, err = c.agents.messages(ctx, person.Connection, e.CustomerID, allMessages); err != nil {
+			return nil, err
+		}
+		if e.OptedOutAt, err = c.agents.optedOut(ctx, person.Connection, e.CustomerID); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(all, func(e exported) bool {
+		return e.Contact == nil && len(e.AgentTags) == 0 && len(e.Messages) == 0 && e.OptedOutAt.IsZero()
+	}), nil
 }
 
 func (c *console) download(w http.ResponseWriter, r *http.Request, person shopifysync.PersonParams) error {
-	found, err := c.syncer.Export(r.Context(), person)
+	all, err := c.export(r.Context(), person)
 	if err != nil {
 		return err
-	}
-	all := make([]exported, len(found))
-	for i, contact := range found {
-		all[i].Contact = contact
-		if all[i].AgentTags, err = c.agents.tags(r.Context(), contact.Connection, contact.CustomerID); err != nil {
-			return err
-		}
-		if all[i].Messages, err = c.agents.messages(r.Context(), contact.Connection, contact.CustomerID); err != nil {
-			return err
-		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Disposition", `attachment; filename="export.json"`)

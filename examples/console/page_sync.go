@@ -15,14 +15,15 @@ const straight = 1500 * time.Millisecond
 
 // A runView is a sync that runs, or what one came to.
 type runView struct {
-	Progress    shopifysync.Progress
-	Report      shopifysync.Report
-	State       shopifysync.RunState
-	Running     bool
-	Cancelable  bool // this process runs it for a page
-	Preview     bool // a dry run
-	Problem     *problem
-	MassRemoval bool
+	Progress   shopifysync.Progress
+	Report     shopifysync.Report
+	State      shopifysync.RunState
+	Running    bool
+	Cancelable bool // it is this process that runs it
+	Preview    bool // a dry run
+	Retry      bool // of failed records alone
+	Problem    *problem
+	Confirm    string // the run whose mass removal may be confirmed; empty: none
 }
 
 func (v *runView) Percent() int64 {
@@ -35,11 +36,23 @@ func (v *runView) Percent() int64 {
 // Unchanged counts customers whom nothing newer was known of.
 func (v *runView) Unchanged() int64 { return v.Report.Unchanged + v.Report.Stale }
 
+// NothingNew reports whether the sync saw that every customer was synced before,
+// EmptyStore whether there was none to see.
+func (v *runView) NothingNew() bool {
+	return v.Finished() && !v.Retry && v.Report.Seen > 0 && v.Report.Created == 0 && v.Report.Failed == 0
+}
+
+func (v *runView) EmptyStore() bool {
+	return v.Finished() && !v.Retry && v.Report.Seen == 0 && v.Report.RemovedTotal() == 0
+}
+
 // Finished reports whether the sync went through.
 func (v *runView) Finished() bool { return v.State == shopifysync.RunCompleted && !v.Running }
 
 // Paused reports whether the next sync goes on with it.
-func (v *runView) Paused() bool { return v.State == shopifysync.RunPaused && !v.Running }
+func (v *runView) Paused() bool {
+	return (v.State == shopifysync.RunPaused || v.State == shopifysync.RunCancelled) && !v.Running
+}
 
 // Tone is the colour of the state.
 func (v *runView) Tone() string {
@@ -48,7 +61,7 @@ func (v *runView) Tone() string {
 		return "wait"
 	case v.State == shopifysync.RunCompleted:
 		return "good"
-	case v.State == shopifysync.RunPaused:
+	case v.Paused():
 		return "wait"
 	}
 	return "bad"
@@ -72,12 +85,30 @@ func (c *console) latest(r *http.Request, p *page, id shopifysync.ConnectionID, 
 			return viewOfJob(p, j), nil
 		}
 	}
-	return viewOfRun(p, last, status), nil
+	v := viewOfRun(p, last, status)
+	v.Cancelable = v.Running && c.runs.of(id) != nil
+	return v, nil
+}
+
+// massRemoval returns what the store's last run would have removed, if that is
+// waiting for somebody to confirm it: of an older run it is answered already.
+func massRemoval(status *shopifysync.Status, run string) *shopifysync.MassRemovalError {
+	if len(status.Runs) == 0 || status.Runs[0].ID != run || status.Runs[0].State != shopifysync.RunFailed {
+		return nil
+	}
+	return status.Runs[0].Report.MassRemoval
+}
+
+// shareOf is the share of the contacts that covers those who were shown, and a
+// few who went meanwhile.
+func shareOf(m *shopifysync.MassRemovalError) float64 {
+	few := max(5, m.Unseen/20)
+	return min(1, float64(m.Unseen+few)/float64(max(1, m.Contacts)))
 }
 
 func viewOfJob(p *page, j *job) *runView {
 	progress, report, err := j.now()
-	v := &runView{Progress: progress, Running: j.running(), Cancelable: true, Preview: j.params.DryRun, State: shopifysync.RunRunning}
+	v := &runView{Progress: progress, Running: j.running(), Cancelable: true, Preview: j.params.DryRun, Retry: j.params.FailedOnly, State: shopifysync.RunRunning}
 	if report != nil {
 		v.Report = *report
 	} else {
@@ -89,6 +120,8 @@ func viewOfJob(p *page, j *job) *runView {
 	switch {
 	case err == nil:
 		v.State = shopifysync.RunCompleted
+	case errors.Is(err, shopifysync.ErrCancelled):
+		v.State = shopifysync.RunCancelled
 	case errors.Is(err, context.Canceled) || errors.Is(err, shopifysync.ErrUnavailable) || errors.Is(err, shopifysync.ErrThrottled):
 		v.State = shopifysync.RunPaused
 	default:
@@ -105,7 +138,7 @@ func viewOfRun(p *page, run shopifysync.Run, status *shopifysync.Status) *runVie
 	v := &runView{Progress: run.Progress, Report: run.Report, State: run.State}
 	v.Running = status.Running != nil && status.Running.ID == run.ID
 	switch {
-	case run.State == shopifysync.RunCancelled, run.State == shopifysync.RunRunning && !v.Running: // or its process is gone
+	case run.State == shopifysync.RunRunning && !v.Running: // its process is gone
 		v.State = shopifysync.RunPaused
 	case run.State == shopifysync.RunFailed, run.State == shopifysync.RunPaused && problemOfText(p.T, run.Error).Key != "unknown":
 		v.Problem = problemOfText(p.T, run.Error)
@@ -119,7 +152,7 @@ func (v *runView) finish(p *page) {
 	if v.Problem == nil {
 		return
 	}
-	switch v.MassRemoval = v.Problem.Key == "mass removal"; v.Problem.Field {
+	switch v.Problem.Field {
 	case "shop", "token", "api_key":
 		v.Problem.Link, v.Problem.LinkText = p.Store.To("/edit"), p.T.EditConnection
 	}
@@ -132,6 +165,13 @@ func (c *console) syncPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.Run, err = c.latest(r, p, conn.ID, status); err != nil {
 		return err
+	}
+	if p.Run != nil && !p.Run.Running { // here it is
+		c.runs.seen(conn.ID)
+		p.Told = nil
+	}
+	if p.Run != nil && massRemoval(status, p.Run.Report.RunID) != nil {
+		p.Run.Confirm = p.Run.Report.RunID
 	}
 	p.Title, p.Refresh = p.T.NavSync, p.Run != nil && p.Run.Running
 	return c.show(w, r, "sync", p)
@@ -149,8 +189,14 @@ func (c *console) startSync(w http.ResponseWriter, r *http.Request) error {
 	case "failed":
 		params.FailedOnly = true
 	}
-	if r.PostFormValue("removed") == "all" && r.PostFormValue("sure") != "" {
-		params.MaxRemovedShare = 1
+	if run := r.PostFormValue("confirm"); run != "" && r.PostFormValue("sure") != "" {
+		status, err := c.syncer.Status(r.Context(), conn.ID)
+		if err != nil {
+			return err
+		}
+		if m := massRemoval(status, run); m != nil {
+			params.MaxRemovedShare = shareOf(m)
+		}
 	}
 	c.jobs.start(params).wait(r.Context(), straight)
 	return seeOther(w, r, storePath(conn.ID, "/sync"))
@@ -161,8 +207,13 @@ func (c *console) cancelSync(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if j := c.jobs.of(conn.ID); j != nil {
-		j.cancel(shopifysync.ErrCancelled) // Serve does not go on with it by itself
+	// With this cause Serve does not go on with it by itself.
+	if one := c.runs.of(conn.ID); one != nil { // maybe Serve's
+		one.cancel(shopifysync.ErrCancelled)
+		one.wait(r.Context(), 5*time.Second)
+	}
+	if j := c.jobs.of(conn.ID); j != nil { // maybe one that has not begun
+		j.cancel(shopifysync.ErrCancelled)
 		j.wait(r.Context(), 5*time.Second)
 	}
 	return seeOther(w, r, storePath(conn.ID, "/sync"))

@@ -92,6 +92,24 @@ func problemOfHealth(t *texts, s *storeHead) *problem {
 	return p
 }
 
+// problem is problemOf for an error that just happened: the log has what the
+// page cannot say.
+func (c *console) problem(t *texts, err error) *problem {
+	p := problemOf(t, err)
+	if p.Key == "unknown" {
+		c.log.Error("something failed", "error", err)
+	}
+	return p
+}
+
+// problemNamed is the problem of an address's parameter, or nil.
+func problemNamed(t *texts, key string) *problem {
+	if _, ok := t.Problems[key]; !ok {
+		return nil
+	}
+	return newProblem(t, key, "")
+}
+
 func newProblem(t *texts, key, field string) *problem {
 	text := t.Problems[key]
 	return &problem{Key: key, Field: field, Text: text.Text, Next: text.Next}

@@ -55,6 +55,7 @@ type page struct {
 	DemoKey string // of the demonstration store that the page is about
 	Store   *storeHead
 	Notice  string
+	Told    *told
 	Problem *problem
 	Run     *runView
 	Refresh bool // without JavaScript, load the page anew every two seconds
@@ -70,6 +71,17 @@ type storeHead struct {
 	Name  string
 	State shopifysync.HealthState
 	Gone  bool // disconnected
+}
+
+// A told is what a sync came to whose page was closed.
+type told struct{ Text, Tone string }
+
+func (p *page) told(end shopifysync.SyncEndInfo) *told {
+	if end.Err != nil {
+		return &told{fmt.Sprintf(p.T.SyncFailed, problemOf(p.T, end.Err).Text), "bad"}
+	}
+	r := end.Report
+	return &told{fmt.Sprintf(p.T.SyncDone, p.Num(r.Created), p.Num(r.Updated), p.Num(r.RemovedTotal())), "good"}
 }
 
 // To returns the path of one of the store's pages.
@@ -111,6 +123,9 @@ func (c *console) storePage(r *http.Request, section string) (*page, shopifysync
 	p.Store = headOf(conn, status)
 	if zone, err := time.LoadLocation(status.Health.Shop.TimeZone); err == nil && status.Health.Shop.TimeZone != "" {
 		p.zone = zone
+	}
+	if end, ok := c.runs.unseen(conn.ID); ok {
+		p.Told = p.told(end)
 	}
 	if c.demo != nil {
 		p.DemoKey = c.demo.keyOf(conn.Shop)
@@ -241,8 +256,26 @@ func (p *page) Sum(r shopifysync.Report) string {
 	return fmt.Sprintf(p.T.SumLine, p.Num(r.Seen), p.Num(r.Created), p.Num(r.Updated), p.Num(r.Unchanged+r.Stale), p.Num(r.SkippedTotal()), p.Num(r.Failed))
 }
 
+// MassRemovalLine says how many contacts would go, and MassRemovalSure asks for
+// the same number.
+func (p *page) MassRemovalLine(m *shopifysync.MassRemovalError) string {
+	return fmt.Sprintf(p.T.MassRemovalLine, p.Num(m.Confirmed), p.Num(m.Unseen), p.Num(m.Contacts))
+}
+
+func (p *page) MassRemovalSure() string {
+	return fmt.Sprintf(p.T.MassRemovalSure, p.Num(p.Run.Report.MassRemoval.Unseen))
+}
+
 // Pair joins a label and its value.
-func (p *page) Pair(label, value string) string { return fmt.Sprintf(p.T.LabelValue, label, value) }
+func (p *page) Pair(label, value string) string { return label + p.T.Colon + value }
+
+// Paren puts a value behind a label, in parentheses.
+func (p *page) Paren(value any) string { return fmt.Sprintf(p.T.Parens, fmt.Sprint(value)) }
+
+// Sentence puts a moment into a sentence.
+func (p *page) Sentence(format string, t time.Time) template.HTML {
+	return template.HTML(fmt.Sprintf(template.HTMLEscapeString(format), p.Time(t)))
+}
 
 // Dash shows an empty text as a dash.
 func (p *page) Dash(text string) string {
@@ -289,6 +322,7 @@ type attributeView struct {
 	Key          shopifysync.AttributeKey
 	Label, Value string
 	Tone         string // of a consent
+	Beaten       bool   // by an opt-out in a conversation
 	Consent      *shopifysync.Consent
 }
 
@@ -336,13 +370,15 @@ type cardView struct {
 	Attributes                                       []attributeView
 	NameMasked, EmailMasked, PhoneMasked, TagsMasked bool
 	AgentTags                                        []string
-	TagsPath                                         string
+	OptedOut                                         time.Time // zero: not
+	TagsPath, OptOutPath                             string
 }
 
 func (p *page) card(contact shopifysync.Contact) cardView {
 	m := contact.Masked
+	path := p.Store.To("/contacts/" + contact.CustomerID.String())
 	v := cardView{
-		page: p, Contact: contact, TagsPath: p.Store.To("/contacts/" + contact.CustomerID.String() + "/tags"),
+		page: p, Contact: contact, TagsPath: path + "/tags", OptOutPath: path + "/opt-out",
 		NameMasked: m.Has(shopifysync.FieldName), EmailMasked: m.Has(shopifysync.FieldEmail),
 		PhoneMasked: m.Has(shopifysync.FieldPhone), TagsMasked: m.Has(shopifysync.FieldTags),
 	}
@@ -350,6 +386,22 @@ func (p *page) card(contact shopifysync.Contact) cardView {
 		v.Attributes = append(v.Attributes, p.attribute(a))
 	}
 	return v
+}
+
+// optOut shows that the person wants no marketing, whatever Shopify has.
+func (v *cardView) optOut(at time.Time) {
+	if v.OptedOut = at; at.IsZero() {
+		return
+	}
+	for i := range v.Attributes {
+		v.Attributes[i].beat()
+	}
+}
+
+func (v *attributeView) beat() {
+	if v.Consent != nil && v.Consent.State == shopifysync.ConsentSubscribed {
+		v.Tone, v.Beaten = "grey", true
+	}
 }
 
 // attributeOrder is the order of the product page; others follow.

@@ -47,6 +47,28 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// Nothing new is said of a sync that saw everybody, and stored everybody.
+func TestNothingNew(t *testing.T) {
+	for name, test := range map[string]struct {
+		view           runView
+		nothing, empty bool
+	}{
+		"again":         {view: runView{Report: shopifysync.Report{Seen: 3, Unchanged: 3}}, nothing: true},
+		"first":         {view: runView{Report: shopifysync.Report{Seen: 3, Created: 3}}},
+		"failed":        {view: runView{Report: shopifysync.Report{Seen: 3, Unchanged: 2, Failed: 1}}},
+		"retry":         {view: runView{Report: shopifysync.Report{Seen: 3, Updated: 3}, Retry: true}},
+		"no retry":      {view: runView{Retry: true}},
+		"empty store":   {empty: true},
+		"emptied":       {view: runView{Report: shopifysync.Report{Removed: map[shopifysync.RemovalReason]int64{shopifysync.RemovedDeleted: 2}}}},
+		"still running": {view: runView{Running: true}},
+	} {
+		test.view.State = shopifysync.RunCompleted
+		if nothing, empty := test.view.NothingNew(), test.view.EmptyStore(); nothing != test.nothing || empty != test.empty {
+			t.Errorf("%s: nothing new %v, empty %v", name, nothing, empty)
+		}
+	}
+}
+
 // An error that matches several sentinels is told by the most telling one, and
 // a run's record by its text.
 func TestProblems(t *testing.T) {

@@ -21,7 +21,9 @@ const webhookPath = "/webhooks/shopify"
 var static embed.FS
 
 // webhooks is the library's handler at its two addresses: for subscriptions of
-// a connection, and for those of the app's own configuration.
+// a connection, and for those of the app's own configuration. It is served
+// apart from the pages, which have no login: a proxy that leads to it from
+// outside leads to nothing else. Deliveries carry a signature.
 func (c *console) webhooks() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST "+webhookPath+"/{connection}", c.syncer.WebhookHandler())
@@ -67,6 +69,7 @@ func (c *console) handler() http.Handler {
 	page("GET /stores/{id}/contacts", c.contacts)
 	page("GET /stores/{id}/contacts/{customer}", c.contact)
 	page("POST /stores/{id}/contacts/{customer}/tags", c.agentTags)
+	page("POST /stores/{id}/contacts/{customer}/opt-out", c.optOut)
 	page("GET /stores/{id}/chat", c.chat)
 	page("POST /stores/{id}/chat", c.say)
 	page("GET /stores/{id}/privacy", c.privacyForm)
@@ -79,12 +82,7 @@ func (c *console) handler() http.Handler {
 	}
 	page("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
 
-	// Deliveries are no form of a browser: they carry a signature instead.
-	all := http.NewServeMux()
-	all.Handle(webhookPath, c.webhooks())
-	all.Handle(webhookPath+"/", c.webhooks())
-	all.Handle("/", http.NewCrossOriginProtection().Handler(limited(mux)))
-	return headers(c.ownHost(all))
+	return headers(ownHost(http.NewCrossOriginProtection().Handler(limited(mux))))
 }
 
 // headers sets what tells the browser to do nothing that these pages need not.
@@ -113,12 +111,10 @@ func cached(next http.Handler) http.Handler {
 }
 
 // ownHost refuses requests that name another host than this machine: a foreign
-// page may make its own name resolve to loopback (DNS rebinding). Webhooks may
-// come under the public name too.
-func (c *console) ownHost(next http.Handler) http.Handler {
+// page may make its own name resolve to loopback (DNS rebinding).
+func ownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		webhook := r.URL.Path == webhookPath || strings.HasPrefix(r.URL.Path, webhookPath+"/")
-		if local(r.Host) || webhook && c.public != "" && strings.EqualFold(r.Host, c.public) {
+		if local(r.Host) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -215,9 +211,11 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) error {
 			}
 			next = c.signal.wait()
 		case <-alive.C:
-			if c.runs.Load() > 0 { // one that Serve began tells its progress to the store alone
+			if c.runs.any() { // one that Serve began tells its progress to the store alone
 				text = "data: changed\n\n"
 			}
+		case <-c.streams.Done():
+			return nil
 		case <-r.Context().Done():
 			return nil
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -40,7 +41,7 @@ func TestPages(t *testing.T) {
 			"/connect?demo=big-shop":       {"https://big-shop.myshopify.com"},
 			"/stores/demo-shop":            {lang.NavOverview, "127", lang.Health[shopifysync.HealthOK], "Omnichat 台灣"},
 			"/stores/demo-shop/edit":       {lang.EditTitle, lang.SecretSaved},
-			"/stores/demo-shop/disconnect": {lang.DisconnectTitle, "(127)"},
+			"/stores/demo-shop/disconnect": {lang.DisconnectTitle, fmt.Sprintf(lang.Parens, "127")},
 			"/stores/demo-shop/sync":       {lang.SyncResult, "127", lang.Skip["tagged no-sync"]},
 			"/stores/demo-shop/history":    {lang.Runs, lang.NoFailures},
 			"/stores/demo-shop" + run:      {lang.SyncResult},
@@ -59,6 +60,9 @@ func TestPages(t *testing.T) {
 				if !strings.Contains(body, htmlText(want)) && !strings.Contains(body, want) {
 					t.Errorf("%s (%s) lacks %q:\n%s", path, lang.Lang, want, body)
 				}
+			}
+			if halfWidth := regexp.MustCompile(`[^\n>]*\p{Han} ?[:(!?][^\n<]*`).FindString(body); lang == &traditionalChinese && halfWidth != "" && !strings.Contains(halfWidth, "Omnichat") {
+				t.Errorf("%s has punctuation of half the width: %q", path, halfWidth)
 			}
 			if !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
 				t.Errorf("%s is cut off", path)
@@ -215,6 +219,7 @@ func TestConnectErrors(t *testing.T) {
 		"unauthorized":       {form: func(f url.Values) { f.Set("token", "shpat_wrong") }, field: "token"},
 		"no api key":         {form: func(f url.Values) { f.Set("api_key", " ") }, field: "api_key"},
 		"no secret":          {form: func(f url.Values) { f.Del("api_secret") }, field: "api_secret"},
+		"no token":           {form: func(f url.Values) { f.Del("token") }, field: "token"},
 		"scope missing":      {store: func(cfg *shopifytest.StoreConfig) { cfg.Scopes = []string{"read_products"} }, field: "token"},
 		"protected data":     {store: func(cfg *shopifytest.StoreConfig) { cfg.Access = shopifytest.NoPersonalData }, field: "token"},
 		"frozen":             {store: func(cfg *shopifytest.StoreConfig) { cfg.State = shopifytest.Frozen }},
@@ -524,13 +529,219 @@ func TestJobs(t *testing.T) {
 		t.Error("a second sync was begun beside the first")
 	}
 	_, body = c.post("/stores/demo-shop/cancel")
-	if first.running() || !strings.Contains(body, english.RunState[shopifysync.RunPaused]) || !strings.Contains(body, english.ResumeSync) {
+	if first.running() || !strings.Contains(body, english.RunState[shopifysync.RunCancelled]) || !strings.Contains(body, english.ResumeSync) {
 		t.Errorf("after the cancellation:\n%s", body)
 	}
 	c.demo.store("demo-shop").Configure(func(cfg *shopifytest.StoreConfig) { cfg.Latency = 0 })
 	body = c.sync(id)
 	if !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) || !strings.Contains(body, "5,008 customers") {
 		t.Errorf("after it was resumed:\n%s", body)
+	}
+}
+
+// Who asks for a sync while Serve is at one is shown that one, not a failure.
+func TestSyncInProgress(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	var during, overview string
+	c.demo.store("demo-shop").Inject(shopifytest.Fault{Operation: "CustomersPage", Edit: func(map[string]any) {
+		_, during = c.post(storePath(id, "/sync"))
+		_, overview = c.get(storePath(id, ""))
+	}})
+	if _, err := c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}); err != nil { // as Serve does
+		t.Fatal(err)
+	}
+	if wrong := english.Problems["in progress"].Text; !strings.Contains(during, english.SyncRunning) || strings.Contains(during, wrong) {
+		t.Errorf("while it runs:\n%s", during)
+	}
+	if strings.Contains(overview, ">"+english.SyncNow+"<") || strings.Contains(overview, ">"+english.Preview+"<") {
+		t.Errorf("the overview offers another sync meanwhile:\n%s", overview)
+	}
+	if _, body := c.get(storePath(id, "/sync")); !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) {
+		t.Errorf("afterwards:\n%s", body)
+	}
+	if _, body := c.get(storePath(id, "")); !strings.Contains(body, ">"+english.SyncNow+"<") {
+		t.Errorf("the overview offers no sync afterwards:\n%s", body)
+	}
+}
+
+// What failed is not announced as done, and the log has what the page cannot say.
+func TestFailuresAreTold(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 3})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	st := c.demo.store("demo-shop")
+	for path, done := range map[string]string{"/check": "checked", "/catch-up": "caught-up"} {
+		for key, trouble := range map[string]shopifytest.Fault{
+			"":        {Operation: "none"},
+			"frozen":  {Times: shopifytest.Always, Status: http.StatusPaymentRequired},
+			"unknown": {Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{Message: "a canary"}}},
+		} {
+			st.Inject(trouble)
+			_, body := c.post(storePath(id, path))
+			st.ClearFaults()
+			if got := strings.Contains(body, english.Done[done]); got != (key == "") {
+				t.Errorf("%s, %q: announced as done: %v\n%s", path, key, got, body)
+			}
+			if key != "" && !strings.Contains(body, htmlText(english.Problems[key].Text)) {
+				t.Errorf("%s: the page does not say what is wrong (%s):\n%s", path, key, body)
+			}
+			if logged := c.logged.errors() != ""; logged != (key == "unknown") {
+				t.Errorf("%s, %q: logged: %v\n%s", path, key, logged, c.logged.errors())
+			}
+			c.logged.reset()
+			if _, err := c.syncer.Check(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	trouble := shopifytest.Fault{Times: shopifytest.Always, Errors: []shopifytest.GraphQLError{{Message: "a canary"}}}
+	cfg := st.Config()
+	for name, ask := range map[string]func() (*http.Response, string){
+		"edit": func() (*http.Response, string) {
+			return c.post(storePath(id, "/edit"), "shop", cfg.Domain, "api_key", cfg.ClientID)
+		},
+		"chat": func() (*http.Response, string) { return c.get(storePath(id, "/chat?member=987654321")) },
+	} {
+		st.Inject(trouble)
+		_, body := ask()
+		st.ClearFaults()
+		if !strings.Contains(body, english.Problems["unknown"].Text) || c.logged.errors() == "" {
+			t.Errorf("%s: the log has nothing of\n%s", name, body)
+		}
+		c.logged.reset()
+	}
+}
+
+// A run that Serve began is cancelled from its page as well.
+func TestCancelServesRun(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	c.demo.store("demo-shop").Inject(shopifytest.Fault{Operation: "CustomersPage", Hang: true})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}) // as Serve does
+		ended <- err
+	}()
+	var body string
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(body, english.CancelSync); pause(t.Context(), 10*time.Millisecond) {
+		if _, body = c.get(storePath(id, "/sync")); time.Now().After(deadline) {
+			t.Fatalf("no run to cancel:\n%s", body)
+		}
+	}
+	if _, body = c.post(storePath(id, "/cancel")); !strings.Contains(body, english.RunState[shopifysync.RunCancelled]) || !strings.Contains(body, english.ResumeSync) {
+		t.Errorf("afterwards:\n%s", body)
+	}
+	if err := <-ended; !errors.Is(err, shopifysync.ErrCancelled) || c.runs.any() {
+		t.Errorf("error %v, a run is left: %v", err, c.runs.any())
+	}
+}
+
+// Whoever closed a sync's page is told of its end on every page of the store,
+// until the result was seen.
+func TestToldAtTheEnd(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 30})
+	id := c.connectDemo("demo-shop")
+	done := fmt.Sprintf(english.SyncDone, "37", "0", "0")
+	frozen := fmt.Sprintf(english.SyncFailed, english.Problems["frozen"].Text)
+	for _, test := range []struct {
+		name, want string
+		fault      shopifytest.Fault
+		by         func() // runs a sync and waits for its end, without its page
+	}{
+		{"a page's", done, shopifytest.Fault{Operation: "none"}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id}).done }},
+		{"Serve's own", "", shopifytest.Fault{Operation: "none"}, func() { c.syncer.Sync(t.Context(), shopifysync.SyncParams{Connection: id}) }},
+		{"a preview", "", shopifytest.Fault{Operation: "none"}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id, DryRun: true}).done }},
+		{"one that fails", frozen, shopifytest.Fault{Operation: "CustomersPage", Times: shopifytest.Always, Status: http.StatusPaymentRequired}, func() { <-c.jobs.start(shopifysync.SyncParams{Connection: id}).done }},
+	} {
+		c.demo.store("demo-shop").Inject(test.fault)
+		test.by()
+		c.demo.store("demo-shop").ClearFaults()
+		for _, path := range []string{"/contacts", "/history", ""} {
+			_, body := c.get(storePath(id, path))
+			if told := strings.Contains(body, htmlText(done)) || strings.Contains(body, htmlText(frozen)); told != (test.want != "") || !strings.Contains(body, htmlText(test.want)) {
+				t.Errorf("%s: %q says of its end: %v, want %q\n%s", test.name, path, told, test.want, body)
+			}
+		}
+		c.get(storePath(id, "/sync"))
+		if _, body := c.get(storePath(id, "/contacts")); strings.Contains(body, htmlText(english.OpenSync)) {
+			t.Errorf("%s: told of once more after it was seen:\n%s", test.name, body)
+		}
+	}
+}
+
+// With the policy that asks for it the WhatsApp marketing consent is read, shown,
+// and decides.
+func TestWhatsAppConsent(t *testing.T) {
+	c := startConsole(t, demoConfig{})
+	whatsApp := []string{"whatsapp", "yes", "account", "wa-tw", "country", "TW"}
+	id := c.connectDemo("demo-shop", append(whatsApp, "policy", "subscribed")...)
+	c.sync(id)
+	if _, body := c.get(storePath(id, "")); !strings.Contains(body, "asked 2026-07 · served 2026-07") {
+		t.Errorf("the overview:\n%s", body)
+	}
+	newest := c.demo.store("demo-shop").Newest(3)
+	label := shopifysync.AttrWhatsAppConsent.Label("en")
+	for i, want := range map[int]struct {
+		state shopifysync.ConsentState
+		is    bool
+	}{0: {shopifysync.ConsentSubscribed, true}, 2: {shopifysync.ConsentUnsubscribed, false}} {
+		_, body := c.get(storePath(id, fmt.Sprintf("/contacts/%d", newest[i].ID)))
+		row := regexp.MustCompile(`<th scope="row">` + label + `</th>.*`).FindString(body)
+		if !strings.Contains(row, want.state.Label("en")) || !strings.Contains(row, english.Origins["OTHER"]) {
+			t.Errorf("%s %s: %s", newest[i].LastName, newest[i].FirstName, row)
+		}
+		if is := strings.Contains(body, "Omnichat 台灣"); is != want.is {
+			t.Errorf("%s %s is a WhatsApp contact: %v", newest[i].LastName, newest[i].FirstName, is)
+		}
+	}
+	cfg := c.demo.store("demo-shop").Config()
+	c.post(storePath(id, "/edit"), append(whatsApp, "shop", cfg.Domain, "api_key", cfg.ClientID)...)
+	if conn, err := c.store.Connection(t.Context(), id); err != nil || conn.APIVersion != "" {
+		t.Errorf("without the policy API version %q is asked for: %v", conn.APIVersion, err)
+	}
+}
+
+// A mass removal is confirmed for the number that was shown, and on the last
+// run's page alone.
+func TestMassRemoval(t *testing.T) {
+	c := startConsole(t, demoConfig{customers: 400})
+	id := c.connectDemo("demo-shop")
+	c.sync(id)
+	st := c.demo.store("demo-shop")
+	st.drop(true)
+	remove := func(n int) {
+		for one := range st.All() {
+			if n--; n < 0 {
+				break
+			}
+			if err := st.Delete(one.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	confirm := regexp.MustCompile(`name="confirm" value="([^"]+)"`)
+	remove(100)
+	body := c.sync(id)
+	first := confirm.FindStringSubmatch(body)
+	if first == nil || !strings.Contains(body, "At most 100 of the 407 contacts") || !strings.Contains(body, "up to 100 customers") {
+		t.Fatalf("the question:\n%s", body)
+	}
+	remove(50) // more than was shown
+	body = c.sync(id, "confirm", first[1], "sure", "yes")
+	second := confirm.FindStringSubmatch(body)
+	if second == nil || !strings.Contains(body, "At most 150 of the 407 contacts") {
+		t.Fatalf("more than was confirmed:\n%s", body)
+	}
+	if _, body = c.get(storePath(id, "/runs/"+first[1])); confirm.MatchString(body) || !strings.Contains(body, "At most 100") {
+		t.Errorf("an old run asks once more:\n%s", body)
+	}
+	if body = c.sync(id, "confirm", first[1], "sure", "yes"); !strings.Contains(body, english.Problems["mass removal"].Text) {
+		t.Errorf("an old answer counts:\n%s", body)
+	}
+	last := confirm.FindStringSubmatch(body)
+	if body = c.sync(id, "confirm", last[1], "sure", "yes"); !strings.Contains(body, english.RunState[shopifysync.RunCompleted]) {
+		t.Errorf("confirmed:\n%s", body)
 	}
 }
 
@@ -565,6 +776,10 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// simplified are characters that Traditional Chinese does not use.
+const simplified = "们个这为国对会时来学发经点现没样电话过还进实关务动简体户顾联邮设应错误请输选择开启闭单认连结网页订阅导删编显说员区签码费货币历记录数读写传统讯测试" +
+	"验证处级种类组织权仅转换许项风险护营销见长门问间让变贴轻载较违适逻遗态状询软优标题图热线价紧络总览从与内并兴决减别剂则办劳势协参双听围园场坏块坚声备够头奖妇宝审宽将层岁帐库废张归忆怀战扩抢报担拥拨挥损据摆旧术机杂条构枪树桥检横欢"
+
 // Both languages have every text, with the same formats.
 func TestTexts(t *testing.T) {
 	verbs := regexp.MustCompile(`%[.\d]*[a-z]`)
@@ -574,6 +789,9 @@ func TestTexts(t *testing.T) {
 		case reflect.String:
 			if empty := path == `Levels[""]`; !empty && (strings.TrimSpace(a.String()) == "" || strings.TrimSpace(b.String()) == "") {
 				t.Errorf("%s is empty in a language", path)
+			}
+			if i := strings.IndexAny(a.String(), simplified); i >= 0 {
+				t.Errorf("%s has Simplified characters: %q", path, a.String()[i:])
 			}
 			if diff := cmp.Diff(verbs.FindAllString(a.String(), -1), verbs.FindAllString(b.String(), -1)); diff != "" {
 				t.Errorf("%s: other formats (-zh-Hant +en):\n%s", path, diff)
@@ -614,11 +832,6 @@ func TestTexts(t *testing.T) {
 			t.Errorf("no text for %v", k.err)
 		}
 	}
-	for _, text := range []string{traditionalChinese.HomeLead, traditionalChinese.ConnectLead} {
-		if strings.ContainsAny(text, "顾户联邮") {
-			t.Errorf("Simplified characters in %q", text)
-		}
-	}
 }
 
 // The program starts, says where it is, keeps what it has over a restart, and
@@ -626,17 +839,7 @@ func TestTexts(t *testing.T) {
 func TestRun(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "a name? 100%#.db")
 	for round := range 2 {
-		ctx, stop := context.WithCancel(t.Context())
-		out := new(syncBuffer)
-		ended := make(chan error, 1)
-		go func() {
-			ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-db", db, "-customers", "5", "-many", "5"}, out, out)
-		}()
-		var base string
-		for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
-			base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
-		}
-		c := &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+		c, stop := runProgram(t, "-db", db)
 		_, body := c.get("/")
 		if connected := strings.Contains(body, english.ConnectedStores); connected != (round == 1) {
 			t.Errorf("round %d: %s", round, body)
@@ -645,9 +848,48 @@ func TestRun(t *testing.T) {
 		if resp.StatusCode != http.StatusOK || !strings.Contains(body, english.Done["connected"]) {
 			t.Errorf("round %d: %s\n%s", round, resp.Status, body)
 		}
-		stop()
-		if err := <-ended; err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("round %d: %v", round, err)
+		}
+	}
+}
+
+// runProgram runs the program until stop is called.
+func runProgram(t *testing.T, args ...string) (c *testConsole, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := new(syncBuffer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, append([]string{"-addr", "127.0.0.1:0", "-customers", "5", "-many", "5"}, args...), out, out)
+	}()
+	var base string
+	for deadline := time.Now().Add(20 * time.Second); base == "" && time.Now().Before(deadline); pause(t.Context(), 10*time.Millisecond) {
+		base = strings.TrimSuffix(regexp.MustCompile(`http://\S+/`).FindString(out.String()), "/")
+	}
+	c = &testConsole{t: t, base: base, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	return c, func() error { cancel(); return <-ended }
+}
+
+// The demonstration begins anew each time, as its stores do, and leaves nothing.
+func TestRunDemo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("HOME", dir)
+	for range 2 {
+		c, stop := runProgram(t)
+		if _, body := c.get("/"); strings.Contains(body, english.ConnectedStores) || !strings.Contains(body, english.DemoStores) {
+			t.Errorf("the first page:\n%s", body)
+		}
+		if _, body := c.post("/connect", "shop", "demo-shop.myshopify.com", "api_key", "demo-api-key-11111111", "api_secret", "shpss_demo11111111", "token", "shpat_demo11111111"); !strings.Contains(body, english.Done["connected"]) {
+			t.Errorf("connect:\n%s", body)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	}
 }
@@ -655,7 +897,7 @@ func TestRun(t *testing.T) {
 // For real stores there is no demonstration, and from outside only webhooks
 // are let in.
 func TestReal(t *testing.T) {
-	cfg, err := parse([]string{"-real", "-public", "https://console.example.com/"})
+	cfg, err := parse([]string{"-real", "-public", "https://console.example.com/", "-webhooks", "127.0.0.1:8081"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -668,14 +910,28 @@ func TestReal(t *testing.T) {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
-	outside := func(r *http.Request) { r.Host = "console.example.com"; r.Header.Del("Sec-Fetch-Site") }
-	for path, want := range map[string]int{
-		webhookPath: http.StatusUnauthorized, webhookPath + "/x": http.StatusUnauthorized, // without a signature
-		"/": http.StatusMisdirectedRequest, "/connect": http.StatusMisdirectedRequest, webhookPath + "x": http.StatusMisdirectedRequest,
-		webhookPath + "/../../connect": http.StatusMisdirectedRequest,
-	} {
-		if resp, _ := c.do(http.MethodPost, path, url.Values{}, outside); resp.StatusCode != want {
-			t.Errorf("POST %s from outside: %s, want %d", path, resp.Status, want)
+	// Whatever name a proxy gives the host.
+	outside := *c
+	outside.base = c.hooks
+	for _, host := range []string{"console.example.com", "127.0.0.1"} {
+		as := func(r *http.Request) { r.Host = host; r.Header.Del("Sec-Fetch-Site") }
+		for path, want := range map[string]int{
+			webhookPath: http.StatusUnauthorized, webhookPath + "/x": http.StatusUnauthorized, // without a signature
+			"/": http.StatusNotFound, "/connect": http.StatusNotFound, "/static/console.js": http.StatusNotFound, "/events": http.StatusNotFound,
+			webhookPath + "x": http.StatusNotFound, webhookPath + "/../../connect": http.StatusNotFound,
+		} {
+			if resp, _ := outside.do(http.MethodPost, path, url.Values{}, as); resp.StatusCode != want {
+				t.Errorf("POST %s from outside as %s: %s, want %d", path, host, resp.Status, want)
+			}
+		}
+		if resp, body := outside.do(http.MethodGet, "/", nil, as); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("the first page from outside as %s: %s\n%s", host, resp.Status, body)
+		}
+	}
+	for _, host := range []string{"console.example.com", "localhost"} { // and the pages take no webhooks
+		resp, _ := c.do(http.MethodPost, webhookPath, url.Values{}, func(r *http.Request) { r.Host = host })
+		if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("a webhook to the pages' address as %s: %s", host, resp.Status)
 		}
 	}
 }
@@ -689,15 +945,19 @@ func TestFlags(t *testing.T) {
 		"by name":         {"-addr", "example.com:80"},
 		"without a port":  {"-addr", "127.0.0.1"},
 		"too many":        {"-customers", "100000000"},
-		"public, demo":    {"-public", "https://console.example.com"},
-		"public, http":    {"-real", "-public", "http://console.example.com"},
-		"public, a path":  {"-real", "-public", "https://console.example.com/x"},
+		"public, demo":    {"-public", "https://console.example.com", "-webhooks", "127.0.0.1:8081"},
+		"public, http":    {"-real", "-public", "http://console.example.com", "-webhooks", "127.0.0.1:8081"},
+		"public, a path":  {"-real", "-public", "https://console.example.com/x", "-webhooks", "127.0.0.1:8081"},
+		"public, pages":   {"-real", "-public", "https://console.example.com"},
+		"webhooks, same":  {"-real", "-public", "https://console.example.com", "-webhooks", "127.0.0.1:8080"},
+		"webhooks, all":   {"-real", "-public", "https://console.example.com", "-webhooks", ":8081"},
+		"webhooks, alone": {"-real", "-webhooks", "127.0.0.1:8081"},
 	} {
 		if _, err := parse(args); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, args := range [][]string{nil, {"-addr", "localhost:0"}, {"-addr", "[::1]:8080"}, {"-real", "-public", "https://console.example.com"}} {
+	for _, args := range [][]string{nil, {"-addr", "localhost:0"}, {"-addr", "[::1]:8080"}, {"-real", "-public", "https://console.example.com", "-webhooks", "127.0.0.1:8081"}} {
 		if _, err := parse(args); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}
