@@ -28,10 +28,12 @@ func (sqlite) begin(ctx context.Context, db *sql.DB) (transaction, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx := &sqliteTransaction{Conn: conn, ctx: ctx}
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		// A driver may report the context's end although it began.
+		return nil, errors.Join(err, tx.Rollback())
 	}
-	return &sqliteTransaction{Conn: conn, ctx: ctx}, nil
+	return tx, nil
 }
 
 type sqliteTransaction struct {
@@ -39,17 +41,28 @@ type sqliteTransaction struct {
 	ctx context.Context
 }
 
+// Commit is not cut off once it has begun: a driver that reports the context's
+// end would not say whether it committed.
 func (t *sqliteTransaction) Commit() error {
-	if _, err := t.ExecContext(t.ctx, "COMMIT"); err != nil {
+	err := t.ctx.Err()
+	if err == nil {
+		_, err = t.ExecContext(context.WithoutCancel(t.ctx), "COMMIT")
+	}
+	if err != nil {
 		return errors.Join(err, t.Rollback())
 	}
 	return t.Close()
 }
 
-// Rollback works after the context ended, too. A connection that cannot roll
-// back must not return to the pool with an open transaction.
+// Rollback works after the context ended, too, and after SQLite rolled back by
+// itself, as it does when a statement is interrupted or the disk is full. A
+// connection that cannot roll back must not return to the pool with an open
+// transaction.
 func (t *sqliteTransaction) Rollback() error {
 	_, err := t.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
+	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
+		err = nil
+	}
 	if err != nil {
 		_ = t.Raw(func(any) error { return driver.ErrBadConn })
 	}

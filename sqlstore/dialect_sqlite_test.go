@@ -46,10 +46,16 @@ func TestSQLiteTransaction(t *testing.T) {
 		"failure":          {inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
 		"cancelled":        {cancel: true, inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
 		"cancelled at end": {cancel: true, err: context.Canceled, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
-		"no begin":         {fail: map[string]error{"BEGIN IMMEDIATE": boom}, err: boom, want: []string{"BEGIN IMMEDIATE"}},
-		"no commit":        {fail: map[string]error{"COMMIT": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}},
+		"no begin": { // it may have begun all the same
+			fail: map[string]error{"BEGIN IMMEDIATE": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"},
+		},
+		"no commit": {fail: map[string]error{"COMMIT": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}},
 		"no rollback": { // the connection must not be used again
 			fail: map[string]error{"ROLLBACK": boom}, inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK", "close"},
+		},
+		"rolled back by itself": { // the connection is fine: in memory, it is the database
+			fail:   map[string]error{"ROLLBACK": errors.New("SQL logic error: cannot rollback - no transaction is active (1)")},
+			inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"},
 		},
 	}
 	for name, tt := range tests {
