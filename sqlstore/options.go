@@ -88,8 +88,9 @@ func WithSchema(schema string) Option {
 }
 
 // WithEncryptionKeys encrypts the secrets of connections (AES-256-GCM). The
-// first key encrypts; each decrypts what was encrypted with it. To rotate, put
-// the new key in front, call [Store.ReencryptSecrets], and drop the old one.
+// first key encrypts; each decrypts what was encrypted with it. To rotate while
+// several processes run, give all of them (old, new), then all of them (new,
+// old); call [Store.ReencryptSecrets]; then drop the old key.
 func WithEncryptionKeys(newestFirst ...EncryptionKey) Option {
 	return func(c *config) error {
 		seen := make(map[string]bool)

@@ -176,6 +176,8 @@ func TestRotation(t *testing.T) {
 		for _, id := range []shopifysync.ConnectionID{"plain", "old", "new"} {
 			checkSecrets(t, both, id)
 		}
+		// A process that is a step behind reads what the others save.
+		checkSecrets(t, db.NewStore(t, sqlstore.WithEncryptionKeys(old, fresh)), "new")
 		only := db.NewStore(t, sqlstore.WithEncryptionKeys(fresh))
 		if _, err := only.Connection(t.Context(), "old"); !errors.Is(err, sqlstore.ErrUnknownKey) {
 			t.Errorf("without the old key: %v, want ErrUnknownKey", err)
