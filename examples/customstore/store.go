@@ -33,7 +33,7 @@ var _ shopifysync.ContactStore = (*Store)(nil)
 func dataSource(file string) string {
 	escaped := (&url.URL{Path: file}).EscapedPath()
 	return "file:" + escaped + "?_txlock=immediate&_pragma=foreign_keys(1)" +
-		"&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)"
+		"&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)"
 }
 
 // NewStore creates the tables that are not there yet. The database must have
