@@ -41,14 +41,8 @@ type sqliteTransaction struct {
 	ctx context.Context
 }
 
-// Commit is not cut off once it has begun: a driver that reports the context's
-// end would not say whether it committed.
 func (t *sqliteTransaction) Commit() error {
-	err := t.ctx.Err()
-	if err == nil {
-		_, err = t.ExecContext(context.WithoutCancel(t.ctx), "COMMIT")
-	}
-	if err != nil {
+	if _, err := t.ExecContext(t.ctx, "COMMIT"); err != nil {
 		return errors.Join(err, t.Rollback())
 	}
 	return t.Close()

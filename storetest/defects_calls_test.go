@@ -217,6 +217,54 @@ func batchDefects() []defect {
 				return m.RemoveContacts(context.WithoutCancel(ctx), p)
 			}
 		})},
+		{"writes row by row without a transaction", "Context/CancelledMidway", "is not stored as Apply says", upserting(func(ctx context.Context, s *overridden, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+			var result shopifysync.UpsertContactsResult
+			for _, c := range p.Contacts {
+				patient()
+				p.Contacts = []contact{c}
+				one, err := s.MemoryStore.UpsertContacts(ctx, p)
+				if err != nil {
+					return result, err
+				}
+				result.Results = append(result.Results, one.Results...)
+			}
+			return result, nil
+		})},
+		{"removes row by row without a transaction", "Context/CancelledMidway", "is not stored as Apply says", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			var result shopifysync.RemoveContactsResult
+			for _, r := range p.Removals {
+				patient()
+				p.Removals = []shopifysync.Removal{r}
+				one, err := s.MemoryStore.RemoveContacts(ctx, p)
+				if err != nil {
+					return result, err
+				}
+				result.Removed += one.Removed
+				result.Outcomes = append(result.Outcomes, one.Outcomes...)
+			}
+			return result, nil
+		})},
+		{"commits after its context has ended, and fails", "Context/CancelledMidway", "is not stored as Apply says", upserting(func(ctx context.Context, s *overridden, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+			if err := ctx.Err(); err != nil {
+				return shopifysync.UpsertContactsResult{}, err
+			}
+			patient()
+			result, err := s.MemoryStore.UpsertContacts(context.WithoutCancel(ctx), p)
+			return result, errors.Join(err, ctx.Err())
+		})},
+		{"is of no use after a call that was cancelled", "Context/CancelledMidway", "UpsertContacts failed", func() shopifysync.ContactStore {
+			open := false // a transaction
+			return override(func(s *overridden) {
+				m := s.MemoryStore
+				s.upsert = func(ctx context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+					patient()
+					if open = open || ctx.Err() != nil; open {
+						return shopifysync.UpsertContactsResult{}, errStore
+					}
+					return m.UpsertContacts(ctx, p)
+				}
+			})
+		}},
 		{"deadlocks for good", "Concurrency/OtherContacts", "UpsertContacts failed 20 times", func() shopifysync.ContactStore {
 			var mu sync.Mutex
 			busy := make(map[connID]bool)
