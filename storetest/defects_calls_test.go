@@ -283,7 +283,45 @@ func batchDefects() []defect {
 			})
 		}},
 
+		{"sorts the batch passed in", "Batch/Outcomes", "changed the values passed in", overriding(func(s *overridden) {
+			m := s.MemoryStore
+			s.upsert = func(ctx context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+				result, err := m.UpsertContacts(ctx, p)
+				slices.SortFunc(p.Contacts, func(a, b contact) int { return cmp.Compare(a.CustomerID, b.CustomerID) })
+				return result, err
+			}
+		})},
+		{"sorts the ids passed in", "Batch/Outcomes", "Contacts changed the values passed in", looking(func(ctx context.Context, s *overridden, p shopifysync.ContactsParams) (shopifysync.ContactsResult, error) {
+			slices.Reverse(p.IDs)
+			return s.MemoryStore.Contacts(ctx, p)
+		})},
+
 		// Removals.
+		{"sorts the removals passed in", "Removal/Outcomes", "changed the values passed in", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			result, err := s.MemoryStore.RemoveContacts(ctx, p)
+			slices.SortFunc(p.Removals, func(a, b shopifysync.Removal) int { return cmp.Compare(a.CustomerID, b.CustomerID) })
+			return result, err
+		})},
+		{"removes without a reason", "Removal/NoReason", "RemoveContacts without a reason returned no error", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if !p.All {
+				p.Reason = cmp.Or(p.Reason, shopifysync.RemovedDeleted)
+			}
+			return s.MemoryStore.RemoveContacts(ctx, p)
+		})},
+		{"removes all without a reason", "Removal/NoReason", "RemoveContacts with All without a reason returned no error", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if p.All {
+				p.Reason = cmp.Or(p.Reason, shopifysync.RemovedDisconnected)
+			}
+			return s.MemoryStore.RemoveContacts(ctx, p)
+		})},
+		{"fails without a reason, and removes", "Removal/NoReason", "is not stored as Apply says", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if p.Reason != "" {
+				return s.MemoryStore.RemoveContacts(ctx, p)
+			}
+			p.Reason = shopifysync.RemovedDeleted
+			_, err := s.MemoryStore.RemoveContacts(ctx, p)
+			return shopifysync.RemoveContactsResult{}, cmp.Or(err, errStore)
+		})},
 		{"outcomes of removals in the order of ids", "Removal/Outcomes", "the outcome is", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
 			p.Removals = slices.Clone(p.Removals)
 			slices.SortFunc(p.Removals, func(a, b shopifysync.Removal) int { return cmp.Compare(a.CustomerID, b.CustomerID) })

@@ -71,6 +71,9 @@ func (s *Store) UpsertContacts(ctx context.Context, p shopifysync.UpsertContacts
 // RemoveContacts implements [shopifysync.ContactStore].
 func (s *Store) RemoveContacts(ctx context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
 	var result shopifysync.RemoveContactsResult
+	if p.Reason == "" {
+		return result, errors.New("a removal needs a reason")
+	}
 	err := s.transact(ctx, p.Connection, func(tx *sql.Tx) error {
 		remove := func(r shopifysync.Removal) (shopifysync.Outcome, error) {
 			done, err := apply(ctx, tx, shopifysync.Contact{
