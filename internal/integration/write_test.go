@@ -452,3 +452,41 @@ func TestLargeBatch(t *testing.T) {
 		checkStored(t, store, long[18:])
 	})
 }
+
+// The largest number that is accepted fits every database's column, rounded; one
+// that does not is refused, and the rest of its batch is stored.
+func TestLargestNumber(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		spent := func(id shopifysync.CustomerID, amount string) shopifysync.Contact {
+			return member(id, func(c *shopifysync.Contact) {
+				c.Attributes = []shopifysync.Attribute{
+					shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, amount),
+					shopifysync.MoneyAttribute(shopifysync.AttrTotalSpent, shopifysync.Money{Amount: amount, Currency: "TWD"}),
+				}
+			})
+		}
+		nines := strings.Repeat("9", 31)
+		result, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{
+			Connection: sample.Connection,
+			Contacts: []shopifysync.Contact{
+				spent(1, nines+".9999999"), spent(2, "-"+nines+".9999999"), spent(3, "9"+nines+".9999999"), spent(4, "9"+nines), spent(5, "1"),
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []shopifysync.Outcome
+		for _, r := range result.Results {
+			got = append(got, r.Outcome)
+		}
+		want := []shopifysync.Outcome{shopifysync.Created, shopifysync.Created, shopifysync.Refused, shopifysync.Refused, shopifysync.Created}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		stored, err := store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: sample.Connection, IDs: []shopifysync.CustomerID{1}})
+		if err != nil || len(stored.Contacts) != 1 || stored.Contacts[0].Attributes[0].Number != nines+".9999999" {
+			t.Errorf("what is stored: %+v, %v", stored.Contacts, err)
+		}
+	})
+}
