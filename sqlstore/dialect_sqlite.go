@@ -160,10 +160,18 @@ func (sqlite) diagnose(err error) (problem, string) {
 	return otherProblem, ""
 }
 
-func (sqlite) migrating(ctx context.Context, db *sql.DB, _ config, migrate func(querier) error) error {
-	tx, err := sqlite{}.begin(ctx, db)
-	if err != nil {
-		return err
+// migrating waits for another process, however long that migrates, and whatever
+// the busy timeout is.
+func (s sqlite) migrating(ctx context.Context, db *sql.DB, _ config, migrate func(querier) error) error {
+	tx, err := s.begin(ctx, db)
+	for err != nil {
+		if problem, _ := s.diagnose(err); problem != transient {
+			return err
+		}
+		if err := sleep(ctx, maxPause); err != nil {
+			return err
+		}
+		tx, err = s.begin(ctx, db)
 	}
 	if err := migrate(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
