@@ -119,7 +119,7 @@ func (mysql) diagnose(err error) (problem, string) {
 		return duplicate, name
 	case 1060, 1061: // column, index that exists
 		return alreadyDone, name
-	case 1146, 1049:
+	case 1146, 1049, 1054: // table, database, column
 		return missingTable, name
 	case 1021, 1114:
 		return diskFull, name

@@ -152,7 +152,7 @@ func (sqlite) diagnose(err error) (problem, string) {
 		return readOnly, name
 	case said("UNIQUE constraint failed"):
 		return duplicate, name
-	case said("no such table"):
+	case said("no such table"), said("no such column"), said("has no column named"):
 		return missingTable, name
 	case code != 0:
 		return otherProblem, name

@@ -15,8 +15,8 @@ import (
 // every error of this package, are safe to show: [errors.As] finds a
 // [shopifysync.Reason] in them, which the Syncer repeats.
 var (
-	// ErrNotMigrated: a table is missing.
-	ErrNotMigrated error = shopifysync.Reason("the tables are missing: call Store.Migrate, or check schema and prefix")
+	// ErrNotMigrated: a table or a column is missing.
+	ErrNotMigrated error = shopifysync.Reason("the tables are missing, or of an earlier version: call Store.Migrate, or check schema and prefix")
 	// ErrNewerSchema: the tables were made by a later version of this package.
 	ErrNewerSchema error = shopifysync.Reason("the tables belong to a later version of sqlstore: upgrade this program")
 	// ErrBusy: deadlocks, serialization failures or a locked database went on
@@ -90,7 +90,7 @@ func asReason(err error, target any) bool {
 var (
 	errDiskFull = errors.New("the database's disk is full: make room, then try again")
 	errReadOnly = errors.New("the database is read-only: connect to the primary, or check the file's permissions")
-	errDenied   = errors.New("the database user lacks a right on the tables: grant SELECT, INSERT, UPDATE and DELETE")
+	errDenied   = errors.New("the database user lacks a right on the tables: grant SELECT, INSERT, UPDATE and DELETE, and for Migrate also CREATE, which in PostgreSQL 15 is a right on the schema")
 )
 
 // wrap makes an [Error] of what a driver returned; errors of this package and
