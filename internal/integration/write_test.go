@@ -490,3 +490,35 @@ func TestLargestNumber(t *testing.T) {
 		}
 	})
 }
+
+// MySQL's columns of tags and attributes allow NULL: somebody else's hand does
+// not make a contact unreadable.
+func TestNullTags(t *testing.T) {
+	for _, name := range []string{"mysql", "mysql-prepared"} {
+		t.Run(name, func(t *testing.T) {
+			target, err := dbtest.Find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db := target.Open(t)
+			store := db.Store(t)
+			contact := member(7, func(c *shopifysync.Contact) { c.Tags = []string{"VIP"} })
+			upsert(t, store, false, []shopifysync.Contact{contact})
+			if _, err := db.DB.Exec("UPDATE " + db.Prefix + "contacts SET tags = NULL, attributes = NULL"); err != nil {
+				t.Fatal(err)
+			}
+			got, err := store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: sample.Connection, IDs: []shopifysync.CustomerID{7}})
+			if err != nil || len(got.Contacts) != 1 || got.Contacts[0].Tags != nil || got.Contacts[0].Attributes != nil {
+				t.Errorf("Contacts: %+v, %v", got.Contacts, err)
+			}
+			list, err := store.List(t.Context(), sqlstore.ListParams{Connection: sample.Connection, Limit: 1})
+			if err != nil || len(list.Contacts) != 1 {
+				t.Errorf("List: %d contacts, %v", len(list.Contacts), err)
+			}
+			contact.Version.UpdatedAt = contact.Version.UpdatedAt.Add(time.Second)
+			contact.Version.ObservedAt = contact.Version.ObservedAt.Add(time.Second)
+			contact.Tags = []string{"VIP", "gold"}
+			upsert(t, store, false, []shopifysync.Contact{contact})
+		})
+	}
+}
