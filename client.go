@@ -223,6 +223,9 @@ type Connections interface {
 	// [ErrNotConnected].
 	Connection(ctx context.Context, id ConnectionID) (Connection, error)
 	// ConnectionsByShop returns every connection of the shop; none is no error.
+	// One that cannot be read, as when its secrets cannot be decrypted, should
+	// come without Credentials rather than keep back the others; the error of
+	// Connection should match [ErrInvalidConnection] then.
 	ConnectionsByShop(ctx context.Context, shop Shop) ([]Connection, error)
 }
 
@@ -236,7 +239,8 @@ type ConnectionStore interface {
 	// contacts. An unknown one is no error.
 	DeleteConnection(ctx context.Context, p DeleteConnectionParams) (DeleteConnectionResult, error)
 	// ListConnections returns connections by ascending ID (byte order), those
-	// after p.After, at most p.Limit.
+	// after p.After, at most p.Limit; as [Connections].ConnectionsByShop does,
+	// one that cannot be read without Credentials.
 	ListConnections(ctx context.Context, p ListConnectionsParams) (ListConnectionsResult, error)
 }
 

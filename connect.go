@@ -145,7 +145,7 @@ func (s *Syncer) saveConnected(ctx context.Context, c Connection, begun Connecti
 		switch saved, err := store.Connection(ctx, c.ID); {
 		case err == nil:
 			old = &saved
-		case !errors.Is(err, ErrNotConnected):
+		case !errors.Is(err, ErrNotConnected) && !errors.Is(err, ErrInvalidConnection): // one that cannot be read is replaced
 			return &hostError{doing: "look up the connection", err: err}
 		}
 	}

@@ -157,6 +157,8 @@ func (c *call) runBulk(query string) bulkPayload {
 		return bulkPayload{errors: errs}
 	}
 	st := c.store
+	st.bulkMu.Lock() // from counting the slots to taking one
+	defer st.bulkMu.Unlock()
 	if running := st.runningBulk(c.now); len(running) >= c.bulkSlots() {
 		return bulkPayload{errors: []userError{{
 			message: "A bulk query operation for this app and shop is already in progress: " + strings.Join(running, ", ") + ".",

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,6 +223,27 @@ func TestBulkSlots(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// However many start at once, a slot is one operation's.
+func TestBulkSlotsAtOnce(t *testing.T) {
+	_, store, app := start(t, shopifytest.StoreConfig{APIVersions: []string{"2025-07"}, BulkSpeed: 1})
+	store.Generate(300_000, 1)
+	// To count the rows of a filter takes a while, in which others start.
+	const filtered = `{ customers(query: "updated_at:>'2000-01-01'") { edges { node { id } } } }`
+	var all sync.WaitGroup
+	var started atomic.Int32
+	for range 20 {
+		all.Go(func() {
+			if app.runBulk(filtered)["bulkOperation"] != nil {
+				started.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := started.Load(); n != 1 {
+		t.Errorf("%d operations were started in one slot", n)
 	}
 }
 

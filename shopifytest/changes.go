@@ -1,7 +1,10 @@
 package shopifytest
 
 import (
+	"cmp"
+	"math/big"
 	"slices"
+	"strings"
 )
 
 // Create adds a customer and returns it as stored. A zero ID is replaced by
@@ -127,7 +130,8 @@ func (st *Store) Delete(id int64) error {
 }
 
 // Merge merges one customer into another, which keeps its own fields and gains
-// the orders, the amount spent and the tags of the one that is gone.
+// the orders, the tags and, in the same currency, the amount spent of the one
+// that is gone.
 func (st *Store) Merge(kept, gone int64) error {
 	st.mu.Lock()
 	a, b := st.people.find(kept), st.people.find(gone)
@@ -140,6 +144,9 @@ func (st *Store) Merge(kept, gone int64) error {
 	}
 	merged := a.clone()
 	merged.NumberOfOrders += b.NumberOfOrders
+	if merged.AmountSpent.Currency == b.AmountSpent.Currency {
+		merged.AmountSpent.Amount = sum(merged.AmountSpent.Amount, b.AmountSpent.Amount)
+	}
 	for _, tag := range b.Tags {
 		if !slices.Contains(merged.Tags, tag) {
 			merged.Tags = append(merged.Tags, tag)
@@ -158,6 +165,21 @@ func (st *Store) Merge(kept, gone int64) error {
 	st.mu.Unlock()
 	st.emit(mergeEvent(kept, gone, "completed"), customerEvent("customers/update", merged))
 	return nil
+}
+
+// sum adds amounts exactly, and writes one digit after the point at least, as
+// Shopify does. What is no number adds nothing.
+func sum(a, b string) string {
+	x, ok := new(big.Rat).SetString(a)
+	y, ok2 := new(big.Rat).SetString(b)
+	if !ok || !ok2 {
+		return a
+	}
+	_, decimalsA, _ := strings.Cut(a, ".")
+	_, decimalsB, _ := strings.Cut(b, ".")
+	text := x.Add(x, y).FloatString(max(1, len(decimalsA), len(decimalsB)))
+	whole, decimals, _ := strings.Cut(text, ".")
+	return whole + "." + cmp.Or(strings.TrimRight(decimals, "0"), "0")
 }
 
 // FailMerge sends the customers/merge of a merge that failed: Shopify sends it

@@ -200,6 +200,7 @@ func (c *StoreConfig) access() dataAccess { return dataAccess{c.Access, c.Denied
 // Store is a store of a [Server].
 type Store struct {
 	server *Server
+	bulkMu sync.Mutex // lets bulk operations start one after the other; taken before mu
 
 	mu            sync.Mutex
 	cfg           StoreConfig

@@ -322,3 +322,23 @@ func TestGlobalIDs(t *testing.T) {
 		}
 	}
 }
+
+// The one that is kept gains the amount spent of the one that is gone.
+func TestMergeAddsAmounts(t *testing.T) {
+	for _, tt := range []struct{ kept, gone, currency, want string }{
+		{"10.5", "0.25", "", "10.75"},
+		{"5.55", "1.45", "", "7.0"},
+		{"", "", "", "0.0"},
+		{"99999999999999999999.9", "0.1", "", "100000000000000000000.0"},
+		{"10.5", "3.0", "HKD", "10.5"},
+	} {
+		_, store, _ := start(t, shopifytest.StoreConfig{})
+		kept := store.Create(shopifytest.Customer{NumberOfOrders: 2, AmountSpent: shopifytest.Money{Amount: tt.kept}})
+		gone := store.Create(shopifytest.Customer{NumberOfOrders: 3, AmountSpent: shopifytest.Money{Amount: tt.gone, Currency: tt.currency}})
+		check(t, store.Merge(kept.ID, gone.ID))
+		got, _ := store.Customer(kept.ID)
+		if got.AmountSpent.Amount != tt.want || got.NumberOfOrders != 5 {
+			t.Errorf("%s and %s %s: %s of %d orders, want %s of 5", tt.kept, tt.gone, tt.currency, got.AmountSpent.Amount, got.NumberOfOrders, tt.want)
+		}
+	}
+}

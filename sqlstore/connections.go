@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -92,13 +93,15 @@ func (s *Store) deleteConnection(ctx context.Context, q querier, id shopifysync.
 	return n > 0, err
 }
 
-// Connection implements [shopifysync.Connections].
+// Connection implements [shopifysync.Connections]. The error of one whose secrets
+// cannot be read matches [shopifysync.ErrInvalidConnection] and [ErrUnknownKey],
+// [ErrSecretDamaged] or [ErrPlaintextSecret].
 func (s *Store) Connection(ctx context.Context, id shopifysync.ConnectionID) (shopifysync.Connection, error) {
 	if err := checkConnection(ctx, id); err != nil {
 		return shopifysync.Connection{}, err
 	}
-	found, err := s.queryConnections(ctx, "WHERE connection_id = ?", string(id))
-	if err != nil {
+	found, unreadable, err := s.queryConnections(ctx, "WHERE connection_id = ?", string(id))
+	if err = cmp.Or(err, unreadable); err != nil {
 		return shopifysync.Connection{}, err
 	}
 	if len(found) == 0 {
@@ -107,15 +110,20 @@ func (s *Store) Connection(ctx context.Context, id shopifysync.ConnectionID) (sh
 	return found[0], nil
 }
 
-// ConnectionsByShop implements [shopifysync.Connections]; they come by ascending ID.
+// ConnectionsByShop implements [shopifysync.Connections]; they come by ascending
+// ID. One whose secrets cannot be read comes without Credentials, so that it
+// keeps nothing from the others.
 func (s *Store) ConnectionsByShop(ctx context.Context, shop shopifysync.Shop) ([]shopifysync.Connection, error) {
 	if refuseToken(string(shop)) != "" {
 		return nil, nil
 	}
-	return s.queryConnections(ctx, "WHERE shop = ? ORDER BY connection_id", string(shop))
+	found, _, err := s.queryConnections(ctx, "WHERE shop = ? ORDER BY connection_id", string(shop))
+	return found, err
 }
 
-// ListConnections implements [shopifysync.ConnectionStore].
+// ListConnections implements [shopifysync.ConnectionStore]. One whose secrets
+// cannot be read comes without Credentials, so that it keeps nothing from the
+// others.
 func (s *Store) ListConnections(ctx context.Context, p shopifysync.ListConnectionsParams) (shopifysync.ListConnectionsResult, error) {
 	if err := checkLimit(p.Limit); err != nil {
 		return shopifysync.ListConnectionsResult{}, err
@@ -123,78 +131,88 @@ func (s *Store) ListConnections(ctx context.Context, p shopifysync.ListConnectio
 	if !storable(string(p.After)) {
 		return shopifysync.ListConnectionsResult{}, fmt.Errorf("sqlstore: %w: no ID is like the one to list after", shopifysync.ErrInvalidConnection)
 	}
-	listed, err := s.queryConnections(ctx, "WHERE connection_id > ? ORDER BY connection_id LIMIT ?", string(p.After), int64(p.Limit))
+	listed, _, err := s.queryConnections(ctx, "WHERE connection_id > ? ORDER BY connection_id LIMIT ?", string(p.After), int64(p.Limit))
 	return shopifysync.ListConnectionsResult{Connections: listed}, err
 }
 
-func (s *Store) queryConnections(ctx context.Context, where string, args ...any) ([]shopifysync.Connection, error) {
-	var found []shopifysync.Connection
-	err := s.retry(ctx, "read connections", func() error {
+// queryConnections also tells why one of them, the last, came without
+// Credentials.
+func (s *Store) queryConnections(ctx context.Context, where string, args ...any) (found []shopifysync.Connection, unreadable, err error) {
+	err = s.retry(ctx, "read connections", func() error {
 		rows, err := s.db.QueryContext(ctx, s.text(selectConnections+where), args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
-		found = nil
+		found, unreadable = nil, nil
 		for rows.Next() {
-			c, err := s.scanConnection(rows)
+			c, why, err := s.scanConnection(rows)
 			if err != nil {
 				return err
 			}
 			found = append(found, c)
+			unreadable = cmp.Or(why, unreadable)
 		}
 		return rows.Err()
 	})
-	return found, err
+	return found, unreadable, err
 }
 
-func (s *Store) scanConnection(rows *sql.Rows) (shopifysync.Connection, error) {
-	var c shopifysync.Connection
+func (s *Store) scanConnection(rows *sql.Rows) (c shopifysync.Connection, unreadable, err error) {
 	var whatsApp shopifysync.WhatsAppSettings
+	var clientID string
 	var sealed [3]string
-	var labels string
-	err := rows.Scan(&c.ID, &c.Shop, &c.APIVersion, &c.Credentials.ClientID, &sealed[0], &sealed[1], &sealed[2],
+	var labels []byte
+	err = rows.Scan(&c.ID, &c.Shop, &c.APIVersion, &clientID, &sealed[0], &sealed[1], &sealed[2],
 		&whatsApp.AccountID, &whatsApp.Policy, &whatsApp.Country, &labels)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	if whatsApp.AccountID != "" {
 		c.WhatsApp = &whatsApp
 	}
-	if err := json.Unmarshal([]byte(labels), &c.Labels); err != nil {
-		return c, ownf("connection %q: its labels are not what this package writes: save it anew", c.ID)
+	if json.Unmarshal(labels, &c.Labels) != nil {
+		c.Labels = nil
+		return c, ownf("connection %q: %w: its labels are not what this package writes: save it anew", c.ID, shopifysync.ErrInvalidConnection), nil
 	}
 	secrets, err := s.openAll(c.ID, c.Shop, sealed)
 	if err != nil {
-		return c, ownf("connection %q: %w", c.ID, err)
+		return c, err, nil
 	}
-	c.Credentials.AccessToken, c.Credentials.ClientSecret, c.Credentials.PreviousClientSecret = secrets[0], secrets[1], secrets[2]
-	return c, nil
+	c.Credentials = shopifysync.Credentials{
+		ClientID: clientID, AccessToken: secrets[0], ClientSecret: secrets[1], PreviousClientSecret: secrets[2],
+	}
+	return c, nil, nil
 }
 
 // ReencryptSecrets encrypts with the newest key what an older one, or none,
 // encrypted, and returns how many connections that were. It may be repeated,
-// and run beside everything else.
+// and run beside everything else. Connections whose secrets cannot be read are
+// passed over: the error joins theirs, each of which matches
+// [shopifysync.ErrInvalidConnection].
 func (s *Store) ReencryptSecrets(ctx context.Context) (int, error) {
 	if len(s.config.keys) == 0 {
 		return 0, fmt.Errorf("sqlstore: %w", ErrNoEncryptionKeys)
 	}
 	done := 0
-	var after shopifysync.ConnectionID
+	var failed []error
+	p := shopifysync.ListConnectionsParams{Limit: 100}
 	for {
-		page, err := s.ListConnections(ctx, shopifysync.ListConnectionsParams{After: after, Limit: 100})
+		page, err := s.ListConnections(ctx, p)
 		if err != nil || len(page.Connections) == 0 {
-			return done, err
+			return done, errors.Join(append(failed, err)...)
 		}
 		for _, c := range page.Connections {
 			changed, err := s.reencrypt(ctx, c.ID)
-			if err != nil {
-				return done, err
-			}
-			if changed {
+			switch {
+			case errors.Is(err, shopifysync.ErrInvalidConnection):
+				failed = append(failed, err)
+			case err != nil:
+				return done, errors.Join(append(failed, err)...)
+			case changed:
 				done++
 			}
-			after = c.ID
+			p.After = c.ID
 		}
 	}
 }
@@ -218,7 +236,7 @@ func (s *Store) reencrypt(ctx context.Context, id shopifysync.ConnectionID) (cha
 			}
 			secrets, err := s.openAll(id, shop, old)
 			if err != nil {
-				return ownf("connection %q: %w", id, err)
+				return err
 			}
 			sealed, err := s.sealAll(id, shop, secrets[0], secrets[1], secrets[2])
 			if err != nil {

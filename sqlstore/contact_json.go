@@ -19,7 +19,9 @@ import (
 //	 "updated_at":1700000000000,"collected_from":"OTHER",
 //	 "address":"..."}                            consent; all but state may be left out
 //
-// Numbers are strings, for some databases would round them.
+// Numbers are strings, for some databases would round them. None at all are []
+// and {}: MySQL's columns also allow NULL, which only somebody else writes, and
+// which reads the same.
 
 func tagsJSON(tags []string) string {
 	if len(tags) == 0 {

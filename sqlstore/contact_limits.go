@@ -14,7 +14,7 @@ const (
 	maxName      = 512     // characters: names, e-mail, phone
 	maxToken     = 255     // bytes: keys, codes, states
 	maxContent   = 4 << 20 // bytes: tags and attributes
-	maxIntDigits = 32      // of a number, before the point
+	maxIntDigits = 31      // of a number, before the point: MySQL's columns have 32, and round what follows
 )
 
 // refusal tells why a contact can never be stored, or returns "". Nothing in
@@ -83,7 +83,7 @@ func refuseAttribute(a *shopifysync.Attribute) string {
 	case shopifysync.KindNull:
 	case shopifysync.KindNumber, shopifysync.KindMoney:
 		if why = refuseToken(a.Currency); !decimal(a.Number) {
-			why = "is no decimal number of at most 32 digits before the point"
+			why = "is no decimal number of at most 31 digits before the point"
 		}
 	case shopifysync.KindText:
 		if !storable(a.Text) {

@@ -35,7 +35,7 @@ func TestRefusal(t *testing.T) {
 		"attribute, no key":   {attribute(shopifysync.TextAttribute("", "x")), "an attribute has no key"},
 		"attribute, long key": {attribute(shopifysync.TextAttribute(shopifysync.AttributeKey(strings.Repeat("k", 256)), "x")), "an attribute's key has more than 255 bytes"},
 		"attribute, text":     {attribute(shopifysync.TextAttribute("note", "\x00")), "the attribute note holds a NUL character or is not valid UTF-8"},
-		"attribute, number":   {attribute(shopifysync.NumberAttribute("n", "1e5")), "the attribute n is no decimal number of at most 32 digits before the point"},
+		"attribute, number":   {attribute(shopifysync.NumberAttribute("n", "1e5")), "the attribute n is no decimal number of at most 31 digits before the point"},
 		"attribute, consent": {attribute(shopifysync.ConsentAttribute("c", shopifysync.Consent{Level: bad})),
 			"the attribute c holds a NUL character or is not valid UTF-8"},
 		"attribute, consent's address": {attribute(shopifysync.ConsentAttribute("c", shopifysync.Consent{Address: bad})),
@@ -61,10 +61,10 @@ func attribute(a shopifysync.Attribute) func(*shopifysync.Contact) {
 func TestDecimal(t *testing.T) {
 	tests := map[string]bool{
 		"0": true, "-1": true, "007": true, "11884.9": true, "-0.50": true,
-		strings.Repeat("9", 32): true, strings.Repeat("9", 32) + ".5": true, "0." + strings.Repeat("1", 200): true,
+		strings.Repeat("9", 31): true, strings.Repeat("9", 31) + ".5": true, "0." + strings.Repeat("1", 200): true,
 		"": false, "-": false, ".": false, ".5": false, "5.": false, "-.5": false, "+1": false, "1e5": false,
 		"1,5": false, "1.2.3": false, " 1": false, "１": false, "NaN": false, "--1": false,
-		strings.Repeat("9", 33): false, strings.Repeat("9", 33) + ".5": false, "0." + strings.Repeat("1", 300): false,
+		strings.Repeat("9", 32): false, strings.Repeat("9", 32) + ".5": false, "0." + strings.Repeat("1", 300): false,
 	}
 	for s, want := range tests {
 		if got := decimal(s); got != want {

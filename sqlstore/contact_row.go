@@ -70,7 +70,7 @@ func scanContact(rows *sql.Rows, connection shopifysync.ConnectionID) (head, sho
 	c := shopifysync.Contact{Connection: connection}
 	var whatsApp shopifysync.WhatsAppContact
 	var masked int64
-	var tags, attributes string
+	var tags, attributes sql.NullString // MySQL's columns allow NULL, which this package never writes
 	err := rows.Scan(
 		&h.id, &h.updatedAt, &h.observedAt, &h.hash,
 		&h.removed, &h.mergedInto, &masked,
@@ -87,10 +87,10 @@ func scanContact(rows *sql.Rows, connection shopifysync.ConnectionID) (head, sho
 	if whatsApp.UserID != "" {
 		c.WhatsApp = &whatsApp
 	}
-	if c.Tags, err = parseTags(tags); err != nil {
+	if c.Tags, err = parseTags(tags.String); err != nil {
 		return h, c, err
 	}
-	c.Attributes, err = parseAttributes(attributes)
+	c.Attributes, err = parseAttributes(attributes.String)
 	return h, c, err
 }
 

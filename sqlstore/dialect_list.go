@@ -12,7 +12,7 @@ type listSyntax interface {
 	phoneContains() string
 	// from is the table, to be read by the index contacts_list if that has all
 	// that the conditions look at.
-	from(narrow bool) string
+	from(reads width) string
 	// hasTag is the condition that a contact has the tag.
 	hasTag(tag string) (condition string, args []any)
 	// attribute is a member of an attribute's value as text, and its argument.
@@ -33,8 +33,8 @@ func (sqliteList) phoneContains() string {
 
 // from says which index: for the order of the ids SQLite may choose that of the
 // key, and with it the whole rows.
-func (sqliteList) from(narrow bool) string {
-	if narrow {
+func (sqliteList) from(reads width) string {
+	if reads <= readsColumns {
 		return "{contacts} INDEXED BY {.contacts_list}"
 	}
 	return "{contacts}"
@@ -58,7 +58,7 @@ func (postgresList) phoneContains() string {
 	return "STRPOS(search, ?) BETWEEN 1 AND STRPOS(search, CHR(31))"
 }
 
-func (postgresList) from(bool) string { return "{contacts}" }
+func (postgresList) from(width) string { return "{contacts}" }
 
 func (postgresList) hasTag(tag string) (string, []any) {
 	return "tags @> ?::jsonb", []any{tagsJSON([]string{tag})}
@@ -84,8 +84,8 @@ func (mysqlList) phoneContains() string {
 }
 
 // from says which index, for MariaDB and MySQL prefer to walk the whole rows.
-func (mysqlList) from(narrow bool) string {
-	if narrow {
+func (mysqlList) from(reads width) string {
+	if reads == readsSearch {
 		return "{contacts} FORCE INDEX ({.contacts_list})"
 	}
 	return "{contacts}"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -120,7 +119,7 @@ func (mysql) diagnose(err error) (problem, string) {
 		return duplicate, name
 	case 1060, 1061: // column, index that exists
 		return alreadyDone, name
-	case 1146, 1049:
+	case 1146, 1049, 1054: // table, database, column
 		return missingTable, name
 	case 1021, 1114:
 		return diskFull, name
@@ -141,12 +140,14 @@ func (mysql) migrating(ctx context.Context, db *sql.DB, c config, migrate func(q
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	const name = "CONCAT('shopifysync ', SHA1(CONCAT(DATABASE(), '.', ?)))"
-	var got sql.NullInt64
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+name+", 60)", c.prefix).Scan(&got); err != nil {
-		return err
-	}
-	if got.Int64 != 1 {
-		return fmt.Errorf("another process has been migrating for a minute: %w", ErrBusy)
+	for got := int64(0); got != 1; { // however long another process migrates
+		var answer sql.NullInt64
+		if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+name+", 10)", c.prefix).Scan(&answer); err != nil {
+			return err
+		}
+		if got = answer.Int64; !answer.Valid {
+			return ownf("the server cannot give its named lock, GET_LOCK, to migrate with")
+		}
 	}
 	defer func() {
 		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")", c.prefix)

@@ -141,7 +141,7 @@ func (postgres) diagnose(err error) (problem, string) {
 		return transient, name
 	case "23505":
 		return duplicate, name
-	case "42P01", "3F000":
+	case "42P01", "3F000", "42703": // table, schema, column
 		return missingTable, name
 	case "53100":
 		return diskFull, name

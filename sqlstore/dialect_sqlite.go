@@ -28,10 +28,12 @@ func (sqlite) begin(ctx context.Context, db *sql.DB) (transaction, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx := &sqliteTransaction{Conn: conn, ctx: ctx}
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		// A driver may report the context's end although it began.
+		return nil, errors.Join(err, tx.Rollback())
 	}
-	return &sqliteTransaction{Conn: conn, ctx: ctx}, nil
+	return tx, nil
 }
 
 type sqliteTransaction struct {
@@ -46,10 +48,15 @@ func (t *sqliteTransaction) Commit() error {
 	return t.Close()
 }
 
-// Rollback works after the context ended, too. A connection that cannot roll
-// back must not return to the pool with an open transaction.
+// Rollback works after the context ended, too, and after SQLite rolled back by
+// itself, as it does when a statement is interrupted or the disk is full. A
+// connection that cannot roll back must not return to the pool with an open
+// transaction.
 func (t *sqliteTransaction) Rollback() error {
 	_, err := t.ExecContext(context.WithoutCancel(t.ctx), "ROLLBACK")
+	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
+		err = nil
+	}
 	if err != nil {
 		_ = t.Raw(func(any) error { return driver.ErrBadConn })
 	}
@@ -145,7 +152,7 @@ func (sqlite) diagnose(err error) (problem, string) {
 		return readOnly, name
 	case said("UNIQUE constraint failed"):
 		return duplicate, name
-	case said("no such table"):
+	case said("no such table"), said("no such column"), said("has no column named"):
 		return missingTable, name
 	case code != 0:
 		return otherProblem, name
@@ -153,10 +160,18 @@ func (sqlite) diagnose(err error) (problem, string) {
 	return otherProblem, ""
 }
 
-func (sqlite) migrating(ctx context.Context, db *sql.DB, _ config, migrate func(querier) error) error {
-	tx, err := sqlite{}.begin(ctx, db)
-	if err != nil {
-		return err
+// migrating waits for another process, however long that migrates, and whatever
+// the busy timeout is.
+func (s sqlite) migrating(ctx context.Context, db *sql.DB, _ config, migrate func(querier) error) error {
+	tx, err := s.begin(ctx, db)
+	for err != nil {
+		if problem, _ := s.diagnose(err); problem != transient {
+			return err
+		}
+		if err := sleep(ctx, maxPause); err != nil {
+			return err
+		}
+		tx, err = s.begin(ctx, db)
 	}
 	if err := migrate(tx); err != nil {
 		return errors.Join(err, tx.Rollback())

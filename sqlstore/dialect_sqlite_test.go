@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -14,6 +16,7 @@ import (
 type scriptedConn struct {
 	driver.Conn // for the methods that are not used
 	fail        map[string]error
+	busy        int // how often BEGIN IMMEDIATE fails before it does not
 	done        []string
 }
 
@@ -22,6 +25,10 @@ func (c *scriptedConn) ExecContext(ctx context.Context, query string, _ []driver
 		return nil, err
 	}
 	c.done = append(c.done, query)
+	if query == "BEGIN IMMEDIATE" && c.busy > 0 {
+		c.busy--
+		return nil, errors.New("database is locked (5) (SQLITE_BUSY)")
+	}
 	return driver.ResultNoRows, c.fail[query]
 }
 
@@ -32,6 +39,36 @@ func (c *scriptedConn) Close() error {
 
 func (c *scriptedConn) Connect(context.Context) (driver.Conn, error) { return c, nil }
 func (c *scriptedConn) Driver() driver.Driver                        { return nil }
+
+// Without a busy timeout Migrate waits all the same, until its context ends.
+func TestSQLiteMigrateWaits(t *testing.T) {
+	tests := map[string]struct {
+		busy     int
+		err      error
+		migrated bool
+	}{
+		"for two minutes": {busy: 240, migrated: true},
+		"for too long":    {busy: 1000, err: context.DeadlineExceeded},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				db := sql.OpenDB(&scriptedConn{busy: tt.busy})
+				defer db.Close()
+				migrated := false
+				err := sqlite{}.migrating(ctx, db, config{}, func(querier) error {
+					migrated = true
+					return nil
+				})
+				if !errors.Is(err, tt.err) || migrated != tt.migrated {
+					t.Errorf("migrated: %t, %v; want %t, %v", migrated, err, tt.migrated, tt.err)
+				}
+			})
+		})
+	}
+}
 
 func TestSQLiteTransaction(t *testing.T) {
 	boom := errors.New("boom")
@@ -46,10 +83,16 @@ func TestSQLiteTransaction(t *testing.T) {
 		"failure":          {inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
 		"cancelled":        {cancel: true, inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
 		"cancelled at end": {cancel: true, err: context.Canceled, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"}},
-		"no begin":         {fail: map[string]error{"BEGIN IMMEDIATE": boom}, err: boom, want: []string{"BEGIN IMMEDIATE"}},
-		"no commit":        {fail: map[string]error{"COMMIT": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}},
+		"no begin": { // it may have begun all the same
+			fail: map[string]error{"BEGIN IMMEDIATE": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"},
+		},
+		"no commit": {fail: map[string]error{"COMMIT": boom}, err: boom, want: []string{"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}},
 		"no rollback": { // the connection must not be used again
 			fail: map[string]error{"ROLLBACK": boom}, inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK", "close"},
+		},
+		"rolled back by itself": { // the connection is fine: in memory, it is the database
+			fail:   map[string]error{"ROLLBACK": errors.New("SQL logic error: cannot rollback - no transaction is active (1)")},
+			inside: boom, err: boom, want: []string{"BEGIN IMMEDIATE", "ROLLBACK"},
 		},
 	}
 	for name, tt := range tests {

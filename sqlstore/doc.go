@@ -46,6 +46,6 @@
 //
 // A contact with a NUL character or invalid UTF-8 in a text, a name, e-mail or
 // phone of more than 512 characters, other short texts of more than 255 bytes,
-// a number that is no decimal text or has more than 32 digits before the point,
+// a number that is no decimal text or has more than 31 digits before the point,
 // or more than 4 MiB of tags and attributes.
 package sqlstore

@@ -11,24 +11,26 @@ import (
 	"github.com/omnichat/shopifysync"
 )
 
-// Sentinel errors, to be matched with [errors.Is].
+// Sentinel errors, to be matched with [errors.Is]. Their texts, and those of
+// every error of this package, are safe to show: [errors.As] finds a
+// [shopifysync.Reason] in them, which the Syncer repeats.
 var (
-	// ErrNotMigrated: a table is missing.
-	ErrNotMigrated = errors.New("the tables are missing: call Store.Migrate, or check schema and prefix")
+	// ErrNotMigrated: a table or a column is missing.
+	ErrNotMigrated error = shopifysync.Reason("the tables are missing, or of an earlier version: call Store.Migrate, or check schema and prefix")
 	// ErrNewerSchema: the tables were made by a later version of this package.
-	ErrNewerSchema = errors.New("the tables belong to a later version of sqlstore: upgrade this program")
+	ErrNewerSchema error = shopifysync.Reason("the tables belong to a later version of sqlstore: upgrade this program")
 	// ErrBusy: deadlocks, serialization failures or a locked database went on
 	// for longer than the retries.
-	ErrBusy = errors.New("the database stayed busy: try again later")
+	ErrBusy error = shopifysync.Reason("the database stayed busy: try again later")
 	// ErrNoEncryptionKeys: a connection cannot be saved for want of a key.
-	ErrNoEncryptionKeys = errors.New("a connection's secrets must be encrypted: give New a key by WithEncryptionKeys, or choose WithPlaintextSecrets")
+	ErrNoEncryptionKeys error = shopifysync.Reason("a connection's secrets must be encrypted: give New a key by WithEncryptionKeys, or choose WithPlaintextSecrets")
 	// ErrPlaintextSecret: a stored secret is not encrypted.
-	ErrPlaintextSecret = errors.New("a stored secret is not encrypted: allow it by WithPlaintextSecrets, call Store.ReencryptSecrets, or save the connection anew")
+	ErrPlaintextSecret error = shopifysync.Reason("a stored secret is not encrypted: allow it by WithPlaintextSecrets, call Store.ReencryptSecrets, or save the connection anew")
 	// ErrUnknownKey: the key that a secret was encrypted with was not given.
-	ErrUnknownKey = errors.New("a stored secret was encrypted with a key that is not among WithEncryptionKeys: add that key")
+	ErrUnknownKey error = shopifysync.Reason("a stored secret was encrypted with a key that is not among WithEncryptionKeys: add that key")
 	// ErrSecretDamaged: a stored secret was changed, moved from another row or
 	// column, or encrypted with another key of the same id.
-	ErrSecretDamaged = errors.New("a stored secret cannot be decrypted: it was altered or moved, or its key replaced; save the connection anew")
+	ErrSecretDamaged error = shopifysync.Reason("a stored secret cannot be decrypted: it was altered or moved, or its key replaced; save the connection anew")
 )
 
 // An Error is a failure of the database. Its text holds no message of the
@@ -74,10 +76,21 @@ func (e *Error) Error() string {
 // Unwrap returns the driver's error.
 func (e *Error) Unwrap() error { return e.Err }
 
+// As lets [errors.As] find the text as a [shopifysync.Reason]: it is safe.
+func (e *Error) As(target any) bool { return asReason(e, target) }
+
+func asReason(err error, target any) bool {
+	reason, ok := target.(*shopifysync.Reason)
+	if ok {
+		*reason = shopifysync.Reason(err.Error())
+	}
+	return ok
+}
+
 var (
 	errDiskFull = errors.New("the database's disk is full: make room, then try again")
 	errReadOnly = errors.New("the database is read-only: connect to the primary, or check the file's permissions")
-	errDenied   = errors.New("the database user lacks a right on the tables: grant SELECT, INSERT, UPDATE and DELETE")
+	errDenied   = errors.New("the database user lacks a right on the tables: grant SELECT, INSERT, UPDATE and DELETE, and for Migrate also CREATE, which in PostgreSQL 15 is a right on the schema")
 )
 
 // wrap makes an [Error] of what a driver returned; errors of this package and
@@ -106,6 +119,8 @@ func (s *Store) wrap(op string, err error) error {
 type ownError struct{ error }
 
 func (e ownError) Unwrap() error { return e.error }
+
+func (e ownError) As(target any) bool { return asReason(e, target) }
 
 func ownf(format string, args ...any) error {
 	return ownError{fmt.Errorf("sqlstore: "+format, args...)}

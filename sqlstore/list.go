@@ -54,7 +54,8 @@ type ListResult struct {
 // neither skip nor repeat a contact that is there all along.
 //
 // A search reads an index, which with 100,000 contacts takes some tens of
-// milliseconds; other filters may read every row.
+// milliseconds; in SQLite so do tags, orders, amounts and consents. Other filters
+// may read every row.
 func (s *Store) List(ctx context.Context, p ListParams) (ListResult, error) {
 	if p.Limit < 1 || p.Limit > 1000 {
 		return ListResult{}, errors.New("sqlstore: a list's limit must be 1 to 1,000")
@@ -87,7 +88,7 @@ func (s *Store) list(ctx context.Context, p ListParams, f *filter) (ListResult, 
 		}
 		page.add(compare, int64(after))
 	}
-	from := " FROM " + s.dialect.from(f.narrow)
+	from := " FROM " + s.dialect.from(f.reads)
 	ids, err := s.queryIDs(ctx, "SELECT customer_id"+from+page.where()+" ORDER BY customer_id"+order+" LIMIT ?",
 		append(slices.Clone(page.args), int64(p.Limit)+1)...)
 	if err != nil {
@@ -119,8 +120,20 @@ func (s *Store) list(ctx context.Context, p ListParams, f *filter) (ListResult, 
 type filter struct {
 	conditions []string
 	args       []any
-	narrow     bool // it looks at nothing that the index contacts_list does not have
+	reads      width
 }
+
+// A width tells how much of a row a filter looks at.
+type width int
+
+const (
+	readsSearch  width = iota // the column search, or no more than the key
+	readsColumns              // tags and the typed columns, too
+	readsRow                  // all of it
+)
+
+// widen says that the filter looks at that much at least.
+func (f *filter) widen(w width) { f.reads = max(f.reads, w) }
 
 func (f *filter) add(condition string, args ...any) {
 	f.conditions = append(slices.Clip(f.conditions), condition)
@@ -130,7 +143,7 @@ func (f *filter) add(condition string, args ...any) {
 func (f *filter) where() string { return " WHERE " + strings.Join(f.conditions, " AND ") }
 
 func (s *Store) filter(p ListParams) (*filter, error) {
-	f := &filter{narrow: p.Tag == "" && p.WhatsApp == nil && len(p.Attributes) == 0}
+	f := new(filter)
 	f.add("connection_id = ?", string(p.Connection))
 	f.add("removed = ''")
 	if !storable(p.Search) || !storable(p.Tag) || strings.Contains(p.Search, separator) {
@@ -143,8 +156,10 @@ func (s *Store) filter(p ListParams) (*filter, error) {
 	if p.Tag != "" {
 		condition, args := s.dialect.hasTag(p.Tag)
 		f.add(condition, args...)
+		f.widen(readsColumns)
 	}
 	if w := p.WhatsApp; w != nil {
+		f.widen(readsRow)
 		f.add("whatsapp_account = ? AND whatsapp_user_id = ? AND whatsapp_user_id <> ''", w.Account, w.UserID)
 	}
 	for _, a := range p.Attributes {
@@ -215,7 +230,9 @@ func (f *filter) addAttribute(d dialect, a AttributeFilter) error {
 		}
 		var args []any
 		expression, bound := column, "?"
+		f.widen(readsColumns)
 		if column == "" {
+			f.widen(readsRow)
 			var path any
 			expression, path = d.attribute(string(a.Key), member)
 			args = append(args, path)

@@ -22,13 +22,13 @@ var dialects = map[Dialect]dialect{SQLite: sqlite{}, Postgres: postgres{}, MySQL
 // SQLitePragmas are the settings recommended for SQLite, as the query part of
 // a modernc.org/sqlite data source name: write-ahead logging, so that readers
 // and the writer do not wait for each other; ten seconds of patience with a
-// writer in another process; no fsync for each commit, which in this mode
-// cannot corrupt the database (a power cut may undo the last commits, which the
-// next sync repeats); 8 MiB of page cache for each connection, for random
-// inserts into the indexes; and what is deleted is overwritten, so that an
-// erased person is not left in free pages. The write-ahead log still holds old
-// pages until it is begun anew: PRAGMA wal_checkpoint(TRUNCATE) does that.
-const SQLitePragmas = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-8192)&_pragma=secure_delete(1)"
+// writer in another process; an fsync for each commit, so that a power cut
+// takes back no webhook that was acknowledged, nor an erasure; 8 MiB of page
+// cache for each connection, for random inserts into the indexes; and what is
+// deleted is overwritten, so that an erased person is not left in free pages.
+// The write-ahead log still holds old pages until it is begun anew: PRAGMA
+// wal_checkpoint(TRUNCATE) does that.
+const SQLitePragmas = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=cache_size(-8192)&_pragma=secure_delete(1)"
 
 // DefaultTablePrefix is what the tables' names begin with unless
 // [WithTablePrefix] says otherwise.
@@ -88,8 +88,9 @@ func WithSchema(schema string) Option {
 }
 
 // WithEncryptionKeys encrypts the secrets of connections (AES-256-GCM). The
-// first key encrypts; each decrypts what was encrypted with it. To rotate, put
-// the new key in front, call [Store.ReencryptSecrets], and drop the old one.
+// first key encrypts; each decrypts what was encrypted with it. To rotate while
+// several processes run, give all of them (old, new), then all of them (new,
+// old); call [Store.ReencryptSecrets]; then drop the old key.
 func WithEncryptionKeys(newestFirst ...EncryptionKey) Option {
 	return func(c *config) error {
 		seen := make(map[string]bool)

@@ -14,6 +14,7 @@ const (
 	maxAttempts = 20
 	firstPause  = 2 * time.Millisecond
 	maxPause    = 500 * time.Millisecond
+	maxCommit   = 30 * time.Second
 )
 
 // retry runs f until it succeeds or fails for good. A conflict means that
@@ -70,13 +71,23 @@ func (s *Store) inTransaction(ctx context.Context, f func(querier) error) error 
 			return ctx.Err()
 		}
 	}
-	tx, err := s.dialect.begin(ctx, s.db)
+	// A driver that cuts a commit off does not know whether it took effect. So
+	// ctx ends the transaction up to there, and comes too late afterwards.
+	begun, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	release := context.AfterFunc(ctx, end)
+	defer release()
+	tx, err := s.dialect.begin(begun, s.db)
 	if err != nil {
 		return err
 	}
-	if err := f(tx); err != nil {
+	if err = f(tx); err == nil && !release() {
+		err = ctx.Err()
+	}
+	if err != nil {
 		_ = tx.Rollback() // it is rolled back one way or another; err is what matters
 		return err
 	}
+	defer time.AfterFunc(maxCommit, end).Stop() // a server that is gone must not keep the caller for ever
 	return tx.Commit()
 }

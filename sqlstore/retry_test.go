@@ -141,7 +141,8 @@ func TestErrorsQuoteNothing(t *testing.T) {
 		want    string
 	}{
 		{postgres{}, stateError("22021"), "sqlstore: test: the database failed: errors.As finds the driver's error, whose text may quote stored data (SQLSTATE 22021)"},
-		{postgres{}, stateError("42P01"), "sqlstore: test: the tables are missing: call Store.Migrate, or check schema and prefix (SQLSTATE 42P01)"},
+		{postgres{}, stateError("42P01"), "sqlstore: test: the tables are missing, or of an earlier version: call Store.Migrate, or check schema and prefix (SQLSTATE 42P01)"},
+		{postgres{}, stateError("42501"), "sqlstore: test: the database user lacks a right on the tables: grant SELECT, INSERT, UPDATE and DELETE, and for Migrate also CREATE, which in PostgreSQL 15 is a right on the schema (SQLSTATE 42501)"},
 		{mysql{}, errors.New("Error 1366 (22007): Incorrect string value: 'jane@example.com'"), "sqlstore: test: the database failed: errors.As finds the driver's error, whose text may quote stored data (MySQL error 1366)"},
 		{sqlite{}, codeError(13), "sqlstore: test: the database's disk is full: make room, then try again (SQLite error 13)"},
 		{sqlite{}, context.Canceled, "sqlstore: test: context canceled"},

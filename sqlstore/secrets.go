@@ -79,7 +79,7 @@ func (s *Store) sealAll(id shopifysync.ConnectionID, shop shopifysync.Shop, secr
 func (s *Store) openAll(id shopifysync.ConnectionID, shop shopifysync.Shop, sealed [3]string) (secrets [3]shopifysync.Secret, err error) {
 	for i := range sealed {
 		if secrets[i], err = s.open(sealed[i], associatedData(id, shop, secretFields[i])); err != nil {
-			return secrets, err
+			return secrets, ownf("connection %q: %w: %w", id, shopifysync.ErrInvalidConnection, err)
 		}
 	}
 	return secrets, nil

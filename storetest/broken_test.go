@@ -174,17 +174,26 @@ func (s *plain) ContactIDs(ctx context.Context, p shopifysync.ContactIDsParams) 
 }
 
 func (s *plain) FindContacts(ctx context.Context, p shopifysync.FindContactsParams) (shopifysync.FindContactsResult, error) {
-	finder := shopifysync.NewMemoryStore()
+	return s.live().FindContacts(ctx, p)
+}
+
+func (s *plain) SharedWhatsApp(ctx context.Context, p shopifysync.SharedWhatsAppParams) (shopifysync.SharedWhatsAppResult, error) {
+	return s.live().SharedWhatsApp(ctx, p)
+}
+
+// live returns a MemoryStore with the live contacts.
+func (s *plain) live() *shopifysync.MemoryStore {
+	live := shopifysync.NewMemoryStore()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, contacts := range s.contacts {
 		for _, c := range contacts {
 			if c.Removed == "" {
-				_, _ = finder.UpsertContacts(ctx, shopifysync.UpsertContactsParams{Connection: id, Contacts: []contact{*c}})
+				_, _ = live.UpsertContacts(context.Background(), shopifysync.UpsertContactsParams{Connection: id, Contacts: []contact{*c}})
 			}
 		}
 	}
-	s.mu.Unlock()
-	return finder.FindContacts(ctx, p)
+	return live
 }
 
 // overridden is a MemoryStore some methods of which may be replaced.
@@ -195,6 +204,7 @@ type overridden struct {
 	look         func(context.Context, shopifysync.ContactsParams) (shopifysync.ContactsResult, error)
 	ids          func(context.Context, shopifysync.ContactIDsParams) (shopifysync.ContactIDsResult, error)
 	find         func(context.Context, shopifysync.FindContactsParams) (shopifysync.FindContactsResult, error)
+	shared       func(context.Context, shopifysync.SharedWhatsAppParams) (shopifysync.SharedWhatsAppResult, error)
 	acquireLease func(context.Context, shopifysync.AcquireLeaseParams) (shopifysync.AcquireLeaseResult, error)
 	renewLease   func(context.Context, shopifysync.RenewLeaseParams) (shopifysync.RenewLeaseResult, error)
 	releaseLease func(context.Context, shopifysync.ReleaseLeaseParams) (shopifysync.ReleaseLeaseResult, error)
@@ -221,6 +231,7 @@ func override(change func(*overridden)) *overridden {
 	s := &overridden{
 		MemoryStore: m,
 		upsert:      m.UpsertContacts, remove: m.RemoveContacts, look: m.Contacts, ids: m.ContactIDs, find: m.FindContacts,
+		shared:       m.SharedWhatsApp,
 		acquireLease: m.AcquireLease, renewLease: m.RenewLease, releaseLease: m.ReleaseLease,
 		saveRun: m.SaveRun, listRuns: m.Runs, putMarks: m.PutMarks, listMarks: m.Marks, clearMarks: m.ClearMarks,
 		postpone: m.PostponeMarks, due: m.DueConnections,
@@ -255,6 +266,10 @@ func (s *overridden) ContactIDs(ctx context.Context, p shopifysync.ContactIDsPar
 
 func (s *overridden) FindContacts(ctx context.Context, p shopifysync.FindContactsParams) (shopifysync.FindContactsResult, error) {
 	return s.find(ctx, p)
+}
+
+func (s *overridden) SharedWhatsApp(ctx context.Context, p shopifysync.SharedWhatsAppParams) (shopifysync.SharedWhatsAppResult, error) {
+	return s.shared(ctx, p)
 }
 
 func (s *overridden) AcquireLease(ctx context.Context, p shopifysync.AcquireLeaseParams) (shopifysync.AcquireLeaseResult, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/omnichat/shopifysync"
 )
@@ -139,7 +140,79 @@ func batchCases() []testCase {
 				c.verifyAll()
 			},
 		},
+		{
+			name: "Context/CancelledMidway",
+			rule: "A call whose context ends while it is at work stores all and returns no error, or stores nothing and returns one; the next call works.",
+			run: func(c *check) {
+				const rounds, customers = 50, 50
+				batch := func(n int) []shopifysync.Contact {
+					contacts := make([]shopifysync.Contact, customers)
+					for i := range contacts {
+						contacts[i] = sampleAt(shopifysync.CustomerID(i+1), n)
+					}
+					return contacts
+				}
+				all := make([]shopifysync.Removal, customers)
+				for i := range all {
+					all[i].CustomerID = shopifysync.CustomerID(i + 1)
+				}
+				remove := func(ctx context.Context, n int) error {
+					_, err := c.contacts.RemoveContacts(ctx, shopifysync.RemoveContactsParams{
+						Connection: tenant, Removals: all, Reason: shopifysync.RemovedDeleted, ObservedAt: observedAt(n),
+					})
+					return err
+				}
+				for n := 0; n < 4*rounds; n += 4 {
+					start := time.Now()
+					c.batch(tenant, false, batch(n)...)
+					took := time.Since(start)
+					possible := c.model.worlds(tenant)
+					c.midway("UpsertContacts", took, possible, func(ctx context.Context) error {
+						_, err := c.contacts.UpsertContacts(ctx, shopifysync.UpsertContactsParams{Connection: tenant, Contacts: batch(n + 1)})
+						return err
+					}, func() {
+						for _, in := range batch(n + 1) {
+							possible.upsert(in, false, updated)
+						}
+					})
+
+					start = time.Now()
+					c.noError("RemoveContacts", remove(c.ctx, n+2))
+					took = time.Since(start)
+					for _, r := range all {
+						possible.remove(tenant, shopifysync.RemovedDeleted, observedAt(n+2), r)
+					}
+					c.verify(tenant, possible)
+					possible = c.model.worlds(tenant)
+					c.midway("RemoveContacts", took, possible, func(ctx context.Context) error {
+						return remove(ctx, n+3)
+					}, func() {
+						for _, r := range all {
+							possible.remove(tenant, shopifysync.RemovedDeleted, observedAt(n+3), r)
+						}
+					})
+				}
+			},
+		},
 	}
+}
+
+// midway makes a call that takes so long, ends its context at some moment, and
+// verifies that what was to be stored is, unless the call failed.
+func (c *check) midway(name string, takes time.Duration, possible worlds, call func(context.Context) error, succeeded func()) {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, rand.N(max(takes, time.Microsecond)))
+	defer cancel()
+	switch err := call(ctx); {
+	case err == nil:
+		succeeded()
+	case ctx.Err() == nil:
+		c.fatalf("%s failed though its context had not ended: %v", name, err)
+	}
+	for customer := range c.model[tenant] {
+		possible.mention(customer)
+	}
+	c.verify(tenant, possible)
 }
 
 func (c *check) cancelled(call string, err error) {

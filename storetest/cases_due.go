@@ -10,8 +10,10 @@ import (
 
 func (c *check) postpone(marks ...shopifysync.Mark) int64 {
 	c.Helper()
+	before := slices.Clone(marks)
 	result, err := c.state.PostponeMarks(c.ctx, shopifysync.PostponeMarksParams{Connection: tenant, Marks: marks})
 	c.noError("PostponeMarks", err)
+	kept(c, "PostponeMarks", before, marks)
 	return result.Postponed
 }
 

@@ -18,14 +18,18 @@ func (c *check) putMarks(id shopifysync.ConnectionID, marks ...shopifysync.Mark)
 	for i := range marks {
 		marks[i].Connection = id
 	}
+	before := slices.Clone(marks)
 	_, err := c.state.PutMarks(c.ctx, shopifysync.PutMarksParams{Connection: id, Marks: marks})
 	c.noError("PutMarks", err)
+	kept(c, "PutMarks", before, marks)
 }
 
 func (c *check) clearMarks(id shopifysync.ConnectionID, marks ...shopifysync.Mark) int64 {
 	c.Helper()
+	before := slices.Clone(marks)
 	result, err := c.state.ClearMarks(c.ctx, shopifysync.ClearMarksParams{Connection: id, Marks: marks})
 	c.noError("ClearMarks", err)
+	kept(c, "ClearMarks", before, marks)
 	return result.Cleared
 }
 

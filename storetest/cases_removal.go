@@ -152,6 +152,23 @@ func removalCases() []testCase {
 			},
 		},
 		{
+			name: "Removal/NoReason",
+			rule: "A removal without a reason is an error, and removes nothing.",
+			run: func(c *check) {
+				c.upsert(created, named(1, "Ann", version(1, 1)))
+				for call, p := range map[string]shopifysync.RemoveContactsParams{
+					"RemoveContacts":          {Removals: []shopifysync.Removal{removal(1)}},
+					"RemoveContacts with All": {All: true},
+				} {
+					p.Connection, p.ObservedAt = tenant, observedAt(2)
+					if _, err := c.contacts.RemoveContacts(c.ctx, p); err == nil {
+						c.fatalf("%s without a reason returned no error", call)
+					}
+					c.verifyAll()
+				}
+			},
+		},
+		{
 			name: "Removal/All",
 			rule: "All removes every contact of the connection that was not observed later. Tombstones are removed again, so that a later removal is not undone by what was observed before it.",
 			run: func(c *check) {

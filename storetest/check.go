@@ -47,6 +47,22 @@ func (c *check) errorIs(call string, err, want error) {
 	}
 }
 
+// kept ends the case if a call changed values that were passed in, or their order.
+func kept[T comparable](c *check, call string, before, after []T) {
+	c.Helper()
+	if !slices.Equal(before, after) {
+		c.fatalf("%s changed the values passed in, which no method may\nbefore: %+v\nafter: %+v", call, before, after)
+	}
+}
+
+func customersOf(contacts []shopifysync.Contact) []shopifysync.CustomerID {
+	ids := make([]shopifysync.CustomerID, len(contacts))
+	for i := range contacts {
+		ids[i] = contacts[i].CustomerID
+	}
+	return ids
+}
+
 // upsert stores one contact, which must have the outcome wanted.
 func (c *check) upsert(want shopifysync.Outcome, in shopifysync.Contact) {
 	c.Helper()
@@ -70,10 +86,12 @@ func (c *check) one(want shopifysync.Outcome, in shopifysync.Contact, touch bool
 // Apply. It returns the outcomes.
 func (c *check) batch(id shopifysync.ConnectionID, touch bool, contacts ...shopifysync.Contact) []shopifysync.Outcome {
 	c.Helper()
+	before := customersOf(contacts)
 	result, err := c.contacts.UpsertContacts(c.ctx, shopifysync.UpsertContactsParams{
 		Connection: id, Contacts: contacts, Touch: touch,
 	})
 	c.noError("UpsertContacts", err)
+	kept(c, "UpsertContacts", before, customersOf(contacts))
 	if len(result.Results) != len(contacts) {
 		c.fatalf("UpsertContacts returned %d results for %d contacts", len(result.Results), len(contacts))
 	}
@@ -121,10 +139,12 @@ func (c *check) remove(want shopifysync.Outcome, id shopifysync.ConnectionID, re
 // removals removes contacts and verifies outcomes, count and what is stored.
 func (c *check) removals(id shopifysync.ConnectionID, reason shopifysync.RemovalReason, observed time.Time, removals ...shopifysync.Removal) []shopifysync.Outcome {
 	c.Helper()
+	before := slices.Clone(removals)
 	result, err := c.contacts.RemoveContacts(c.ctx, shopifysync.RemoveContactsParams{
 		Connection: id, Removals: removals, Reason: reason, ObservedAt: observed,
 	})
 	c.noError("RemoveContacts", err)
+	kept(c, "RemoveContacts", before, removals)
 	if len(result.Outcomes) != len(removals) {
 		c.fatalf("RemoveContacts returned %d outcomes for %d removals", len(result.Outcomes), len(removals))
 	}
@@ -228,8 +248,10 @@ func (c *check) read(id shopifysync.ConnectionID, ids ...shopifysync.CustomerID)
 	c.Helper()
 	found := make(map[shopifysync.CustomerID]shopifysync.Contact)
 	for chunk := range slices.Chunk(ids, 1000) {
+		before := slices.Clone(chunk)
 		result, err := c.contacts.Contacts(c.ctx, shopifysync.ContactsParams{Connection: id, IDs: chunk})
 		c.noError("Contacts", err)
+		kept(c, "Contacts", before, chunk)
 		for _, contact := range result.Contacts {
 			if _, twice := found[contact.CustomerID]; twice {
 				c.fatalf("Contacts returned customer %d twice", contact.CustomerID)

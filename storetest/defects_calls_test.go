@@ -217,6 +217,54 @@ func batchDefects() []defect {
 				return m.RemoveContacts(context.WithoutCancel(ctx), p)
 			}
 		})},
+		{"writes row by row without a transaction", "Context/CancelledMidway", "is not stored as Apply says", upserting(func(ctx context.Context, s *overridden, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+			var result shopifysync.UpsertContactsResult
+			for _, c := range p.Contacts {
+				patient()
+				p.Contacts = []contact{c}
+				one, err := s.MemoryStore.UpsertContacts(ctx, p)
+				if err != nil {
+					return result, err
+				}
+				result.Results = append(result.Results, one.Results...)
+			}
+			return result, nil
+		})},
+		{"removes row by row without a transaction", "Context/CancelledMidway", "is not stored as Apply says", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			var result shopifysync.RemoveContactsResult
+			for _, r := range p.Removals {
+				patient()
+				p.Removals = []shopifysync.Removal{r}
+				one, err := s.MemoryStore.RemoveContacts(ctx, p)
+				if err != nil {
+					return result, err
+				}
+				result.Removed += one.Removed
+				result.Outcomes = append(result.Outcomes, one.Outcomes...)
+			}
+			return result, nil
+		})},
+		{"commits after its context has ended, and fails", "Context/CancelledMidway", "is not stored as Apply says", upserting(func(ctx context.Context, s *overridden, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+			if err := ctx.Err(); err != nil {
+				return shopifysync.UpsertContactsResult{}, err
+			}
+			patient()
+			result, err := s.MemoryStore.UpsertContacts(context.WithoutCancel(ctx), p)
+			return result, errors.Join(err, ctx.Err())
+		})},
+		{"is of no use after a call that was cancelled", "Context/CancelledMidway", "UpsertContacts failed", func() shopifysync.ContactStore {
+			open := false // a transaction
+			return override(func(s *overridden) {
+				m := s.MemoryStore
+				s.upsert = func(ctx context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+					patient()
+					if open = open || ctx.Err() != nil; open {
+						return shopifysync.UpsertContactsResult{}, errStore
+					}
+					return m.UpsertContacts(ctx, p)
+				}
+			})
+		}},
 		{"deadlocks for good", "Concurrency/OtherContacts", "UpsertContacts failed 20 times", func() shopifysync.ContactStore {
 			var mu sync.Mutex
 			busy := make(map[connID]bool)
@@ -235,7 +283,45 @@ func batchDefects() []defect {
 			})
 		}},
 
+		{"sorts the batch passed in", "Batch/Outcomes", "changed the values passed in", overriding(func(s *overridden) {
+			m := s.MemoryStore
+			s.upsert = func(ctx context.Context, p shopifysync.UpsertContactsParams) (shopifysync.UpsertContactsResult, error) {
+				result, err := m.UpsertContacts(ctx, p)
+				slices.SortFunc(p.Contacts, func(a, b contact) int { return cmp.Compare(a.CustomerID, b.CustomerID) })
+				return result, err
+			}
+		})},
+		{"sorts the ids passed in", "Batch/Outcomes", "Contacts changed the values passed in", looking(func(ctx context.Context, s *overridden, p shopifysync.ContactsParams) (shopifysync.ContactsResult, error) {
+			slices.Reverse(p.IDs)
+			return s.MemoryStore.Contacts(ctx, p)
+		})},
+
 		// Removals.
+		{"sorts the removals passed in", "Removal/Outcomes", "changed the values passed in", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			result, err := s.MemoryStore.RemoveContacts(ctx, p)
+			slices.SortFunc(p.Removals, func(a, b shopifysync.Removal) int { return cmp.Compare(a.CustomerID, b.CustomerID) })
+			return result, err
+		})},
+		{"removes without a reason", "Removal/NoReason", "RemoveContacts without a reason returned no error", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if !p.All {
+				p.Reason = cmp.Or(p.Reason, shopifysync.RemovedDeleted)
+			}
+			return s.MemoryStore.RemoveContacts(ctx, p)
+		})},
+		{"removes all without a reason", "Removal/NoReason", "RemoveContacts with All without a reason returned no error", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if p.All {
+				p.Reason = cmp.Or(p.Reason, shopifysync.RemovedDisconnected)
+			}
+			return s.MemoryStore.RemoveContacts(ctx, p)
+		})},
+		{"fails without a reason, and removes", "Removal/NoReason", "is not stored as Apply says", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
+			if p.Reason != "" {
+				return s.MemoryStore.RemoveContacts(ctx, p)
+			}
+			p.Reason = shopifysync.RemovedDeleted
+			_, err := s.MemoryStore.RemoveContacts(ctx, p)
+			return shopifysync.RemoveContactsResult{}, cmp.Or(err, errStore)
+		})},
 		{"outcomes of removals in the order of ids", "Removal/Outcomes", "the outcome is", removing(func(ctx context.Context, s *overridden, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
 			p.Removals = slices.Clone(p.Removals)
 			slices.SortFunc(p.Removals, func(a, b shopifysync.Removal) int { return cmp.Compare(a.CustomerID, b.CustomerID) })

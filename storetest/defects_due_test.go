@@ -85,6 +85,14 @@ func dueDefects() []defect {
 			}
 			return in
 		})},
+		{"sorts the marks to postpone", "Postpone/Many", "PostponeMarks changed the values passed in", overriding(func(s *overridden) {
+			m := s.MemoryStore
+			s.postpone = func(ctx context.Context, p shopifysync.PostponeMarksParams) (shopifysync.PostponeMarksResult, error) {
+				result, err := m.PostponeMarks(ctx, p)
+				slices.Reverse(p.Marks)
+				return result, err
+			}
+		})},
 		{"postpones by putting again", "Postpone/Replaces", "the generation from", overriding(func(s *overridden) {
 			s.postpone = func(ctx context.Context, p shopifysync.PostponeMarksParams) (shopifysync.PostponeMarksResult, error) {
 				result, err := s.MemoryStore.PostponeMarks(ctx, p)

@@ -384,6 +384,21 @@ func stateDefects() []defect {
 		})},
 
 		// Marks.
+		{"changes the marks passed in", "Mark/RoundTrip", "PutMarks changed the values passed in", overriding(func(s *overridden) {
+			m := s.MemoryStore
+			s.putMarks = func(ctx context.Context, p shopifysync.PutMarksParams) (shopifysync.PutMarksResult, error) {
+				result, err := m.PutMarks(ctx, p)
+				for i := range p.Marks {
+					p.Marks[i].Generation++
+				}
+				return result, err
+			}
+		})},
+		{"sorts the marks to clear", "Mark/Cleared", "ClearMarks changed the values passed in", clearing(func(ctx context.Context, m *shopifysync.MemoryStore, p shopifysync.ClearMarksParams) (shopifysync.ClearMarksResult, error) {
+			result, err := m.ClearMarks(ctx, p)
+			slices.Reverse(p.Marks)
+			return result, err
+		})},
 		{"loses the floor", "Mark/RoundTrip", "the mark of customer", putting(func(_ *shopifysync.MemoryStore, _, in *shopifysync.Mark) { in.Floor = time.Time{} })},
 		{"cuts the reason at 100 bytes", "Mark/RoundTrip", "the mark of customer", putting(func(_ *shopifysync.MemoryStore, _, in *shopifysync.Mark) {
 			in.Reason = in.Reason[:min(len(in.Reason), 100)]

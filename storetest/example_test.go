@@ -56,6 +56,9 @@ func (t *table) RemoveContacts(ctx context.Context, p shopifysync.RemoveContacts
 	if err := check(ctx, p.Connection); err != nil {
 		return result, err
 	}
+	if p.Reason == "" {
+		return result, errors.New("a removal needs a reason")
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	removals := p.Removals

@@ -45,7 +45,9 @@ func failuresOf(tc testCase, s stores) []string {
 	return r.failures
 }
 
-func everyFeature() Features { return Features{State: true, Connections: true, Finder: true} }
+func everyFeature() Features {
+	return Features{State: true, Connections: true, Finder: true, Sharer: true}
+}
 
 func caseNamed(t *testing.T, name string) testCase {
 	t.Helper()
@@ -67,7 +69,7 @@ type defect struct {
 
 func allDefects() []defect {
 	return slices.Concat(contactDefects(), batchDefects(), stateDefects(), dueDefects(), connectionStateDefects(),
-		connectionDefects(), finderDefects())
+		connectionDefects(), finderDefects(), sharerDefects())
 }
 
 // TestSuiteCatches runs every defective store through the case meant for it.
@@ -143,8 +145,8 @@ func TestFeatures(t *testing.T) {
 	}{
 		{"all declared, all there", memory, everyFeature(), 0},
 		{"none declared, none there", contactsOnly, Features{}, 0},
-		{"all declared, none there", contactsOnly, everyFeature(), 3},
-		{"none declared, all there", memory, Features{}, 3},
+		{"all declared, none there", contactsOnly, everyFeature(), 4},
+		{"none declared, all there", memory, Features{}, 4},
 	} {
 		if got := failuresOf(featuresCase(tt.declared), storesOf(tt.store)); len(got) != tt.failures {
 			t.Errorf("%s: %d failures, want %d: %q", tt.name, len(got), tt.failures, got)

@@ -20,6 +20,7 @@ type Features struct {
 	State       bool // a shopifysync.StateStore
 	Connections bool // a shopifysync.ConnectionStore
 	Finder      bool // a shopifysync.ContactFinder
+	Sharer      bool // a shopifysync.WhatsAppSharer
 }
 
 // Run checks a store, one subtest for every case.
@@ -57,6 +58,9 @@ func casesFor(f Features) []testCase {
 	if f.Finder {
 		cases = append(cases, finderCases()...)
 	}
+	if f.Sharer {
+		cases = append(cases, sharerCases()...)
+	}
 	return cases
 }
 
@@ -75,6 +79,7 @@ type stores struct {
 	state       shopifysync.StateStore
 	connections shopifysync.ConnectionStore
 	finder      shopifysync.ContactFinder
+	sharer      shopifysync.WhatsAppSharer
 }
 
 func storesOf(s shopifysync.ContactStore) stores {
@@ -82,6 +87,7 @@ func storesOf(s shopifysync.ContactStore) stores {
 	all.state, _ = s.(shopifysync.StateStore)
 	all.connections, _ = s.(shopifysync.ConnectionStore)
 	all.finder, _ = s.(shopifysync.ContactFinder)
+	all.sharer, _ = s.(shopifysync.WhatsAppSharer)
 	return all
 }
 
@@ -118,6 +124,7 @@ func featuresCase(f Features) testCase {
 				{"State: shopifysync.StateStore", f.State, c.state != nil},
 				{"Connections: shopifysync.ConnectionStore", f.Connections, c.connections != nil},
 				{"Finder: shopifysync.ContactFinder", f.Finder, c.finder != nil},
+				{"Sharer: shopifysync.WhatsAppSharer", f.Sharer, c.sharer != nil},
 			} {
 				if feature.declared != feature.has {
 					c.errorf("Features.%s: declared %t, the store has it: %t", feature.name, feature.declared, feature.has)

@@ -8,7 +8,7 @@ import (
 
 func TestMemoryStore(t *testing.T) {
 	Run(t, func(*testing.T) shopifysync.ContactStore { return shopifysync.NewMemoryStore() },
-		Features{State: true, Connections: true, Finder: true})
+		Features{State: true, Connections: true, Finder: true, Sharer: true})
 }
 
 func TestMemoryStoreState(t *testing.T) {

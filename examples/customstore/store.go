@@ -33,7 +33,7 @@ var _ shopifysync.ContactStore = (*Store)(nil)
 func dataSource(file string) string {
 	escaped := (&url.URL{Path: file}).EscapedPath()
 	return "file:" + escaped + "?_txlock=immediate&_pragma=foreign_keys(1)" +
-		"&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(NORMAL)"
+		"&_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)"
 }
 
 // NewStore creates the tables that are not there yet. The database must have
@@ -71,6 +71,9 @@ func (s *Store) UpsertContacts(ctx context.Context, p shopifysync.UpsertContacts
 // RemoveContacts implements [shopifysync.ContactStore].
 func (s *Store) RemoveContacts(ctx context.Context, p shopifysync.RemoveContactsParams) (shopifysync.RemoveContactsResult, error) {
 	var result shopifysync.RemoveContactsResult
+	if p.Reason == "" {
+		return result, errors.New("a removal needs a reason")
+	}
 	err := s.transact(ctx, p.Connection, func(tx *sql.Tx) error {
 		remove := func(r shopifysync.Removal) (shopifysync.Outcome, error) {
 			done, err := apply(ctx, tx, shopifysync.Contact{

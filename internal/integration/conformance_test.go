@@ -18,6 +18,6 @@ func TestConformance(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) shopifysync.ContactStore {
 			db.Empty(t)
 			return store
-		}, storetest.Features{State: true, Connections: true, Finder: true})
+		}, storetest.Features{State: true, Connections: true, Finder: true, Sharer: true})
 	})
 }

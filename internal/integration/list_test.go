@@ -258,3 +258,34 @@ func TestListTotals(t *testing.T) {
 		}
 	}
 }
+
+// SQLite finds in one index all that tags, orders, amounts and consents are
+// filtered by. (With a search, too, its plan does not say "covering", since the
+// column is computed of others.)
+func TestListIndexCovers(t *testing.T) {
+	target, err := dbtest.Find("sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := target.Open(t)
+	db.Store(t)
+	rows, err := db.DB.Query("EXPLAIN QUERY PLAN SELECT customer_id FROM " + db.Prefix + "contacts INDEXED BY " + db.Prefix + "contacts_list" +
+		" WHERE connection_id = 'c1' AND removed = '' AND INSTR(tags, 'b') > 0 AND orders_count > 1" +
+		" AND total_spent > 1 AND total_spent_currency = 'TWD' AND email_consent = 's' AND sms_consent = 's' ORDER BY customer_id DESC LIMIT 50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	if err := rows.Err(); err != nil || len(plan) != 1 || !strings.Contains(plan[0], "COVERING INDEX") {
+		t.Errorf("the plan is %q, %v; want a covering index alone", plan, err)
+	}
+}

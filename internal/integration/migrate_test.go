@@ -132,6 +132,31 @@ func TestNotMigrated(t *testing.T) {
 	})
 }
 
+// A program that begins to write before the tables were brought to its version
+// is told so.
+func TestTablesOfTheFirstVersion(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		steps, err := sqlstore.Migrations(db.Dialect, sqlstore.WithTablePrefix(db.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for statement := range strings.SplitSeq(strings.TrimSpace(steps[0].SQL), ";\n") {
+			if _, err := db.DB.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store := db.NewStore(t, sqlstore.WithPlaintextSecrets())
+		if _, err := store.Connection(t.Context(), "c1"); !errors.Is(err, sqlstore.ErrNotMigrated) {
+			t.Errorf("Connection: %v, want ErrNotMigrated", err)
+		}
+		_, err = store.SaveConnection(t.Context(), shopifysync.SaveConnectionParams{Connection: connection("c1")})
+		if !errors.Is(err, sqlstore.ErrNotMigrated) {
+			t.Errorf("SaveConnection: %v, want ErrNotMigrated", err)
+		}
+	})
+}
+
 func TestMigrationsForAnotherTool(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
 		db := target.Open(t)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/internal/integration/dbtest"
 	"github.com/omnichat/shopifysync/sqlstore"
@@ -95,6 +97,72 @@ func TestSwappedSecretsAreRefused(t *testing.T) {
 	})
 }
 
+// One row that cannot be read keeps nothing from the others.
+func TestUnreadableSecret(t *testing.T) {
+	tests := map[string]struct {
+		row  string // what is done to the row "bad"
+		want error
+	}{
+		"unknown key": {"access_token = 'v1.lost.AAAA'", sqlstore.ErrUnknownKey},
+		"damaged":     {"client_secret = 'v1.k1.AAAA'", sqlstore.ErrSecretDamaged},
+		"plaintext":   {"access_token = 'plain.shpat_1'", sqlstore.ErrPlaintextSecret},
+		"labels":      {"labels = 'no JSON'", nil},
+	}
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		db := target.Open(t)
+		store := db.Store(t, sqlstore.WithEncryptionKeys(dbtest.Key(t, "k1", 1)))
+		both := db.NewStore(t, sqlstore.WithEncryptionKeys(dbtest.Key(t, "k2", 2), dbtest.Key(t, "k1", 1)))
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				db.Empty(t)
+				for _, id := range []shopifysync.ConnectionID{"a", "bad", "c"} {
+					save(t, store, connection(id))
+				}
+				if _, err := db.DB.Exec("UPDATE " + db.Prefix + "connections SET " + tt.row + " WHERE connection_id = 'bad'"); err != nil {
+					t.Fatal(err)
+				}
+				_, err := store.Connection(t.Context(), "bad")
+				if !errors.Is(err, shopifysync.ErrInvalidConnection) || tt.want != nil && !errors.Is(err, tt.want) {
+					t.Errorf("Connection: %v, want ErrInvalidConnection and %v", err, tt.want)
+				}
+				listed, err := store.ListConnections(t.Context(), shopifysync.ListConnectionsParams{Limit: 10})
+				checkAllButBad(t, "ListConnections", listed.Connections, err)
+				found, err := store.ConnectionsByShop(t.Context(), connection("bad").Shop)
+				checkAllButBad(t, "ConnectionsByShop", found, err)
+
+				n, err := both.ReencryptSecrets(t.Context())
+				if tt.want == nil { // labels are no secret
+					if n != 3 || err != nil {
+						t.Errorf("ReencryptSecrets: %d, %v; want 3", n, err)
+					}
+				} else if n != 2 || !errors.Is(err, tt.want) {
+					t.Errorf("ReencryptSecrets: %d, %v; want 2 and %v", n, err, tt.want)
+				}
+				save(t, store, connection("bad"))
+				checkSecrets(t, store, "bad")
+			})
+		}
+	})
+}
+
+// checkAllButBad checks that all connections came, but "bad" without credentials.
+func checkAllButBad(t *testing.T, method string, got []shopifysync.Connection, err error) {
+	t.Helper()
+	if err != nil || len(got) != 3 {
+		t.Errorf("%s: %d connections, %v; want 3", method, len(got), err)
+		return
+	}
+	for i, id := range []shopifysync.ConnectionID{"a", "bad", "c"} {
+		want := connection(id)
+		if id == "bad" {
+			want.Credentials = shopifysync.Credentials{}
+		}
+		if diff := cmp.Diff(want, got[i]); diff != "" {
+			t.Errorf("%s, %s (-want +got):\n%s", method, id, diff)
+		}
+	}
+}
+
 func TestRotation(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
 		db := target.Open(t)
@@ -108,6 +176,8 @@ func TestRotation(t *testing.T) {
 		for _, id := range []shopifysync.ConnectionID{"plain", "old", "new"} {
 			checkSecrets(t, both, id)
 		}
+		// A process that is a step behind reads what the others save.
+		checkSecrets(t, db.NewStore(t, sqlstore.WithEncryptionKeys(old, fresh)), "new")
 		only := db.NewStore(t, sqlstore.WithEncryptionKeys(fresh))
 		if _, err := only.Connection(t.Context(), "old"); !errors.Is(err, sqlstore.ErrUnknownKey) {
 			t.Errorf("without the old key: %v, want ErrUnknownKey", err)

@@ -452,3 +452,73 @@ func TestLargeBatch(t *testing.T) {
 		checkStored(t, store, long[18:])
 	})
 }
+
+// The largest number that is accepted fits every database's column, rounded; one
+// that does not is refused, and the rest of its batch is stored.
+func TestLargestNumber(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, target dbtest.Target) {
+		store := target.Open(t).Store(t)
+		spent := func(id shopifysync.CustomerID, amount string) shopifysync.Contact {
+			return member(id, func(c *shopifysync.Contact) {
+				c.Attributes = []shopifysync.Attribute{
+					shopifysync.NumberAttribute(shopifysync.AttrOrdersCount, amount),
+					shopifysync.MoneyAttribute(shopifysync.AttrTotalSpent, shopifysync.Money{Amount: amount, Currency: "TWD"}),
+				}
+			})
+		}
+		nines := strings.Repeat("9", 31)
+		result, err := store.UpsertContacts(t.Context(), shopifysync.UpsertContactsParams{
+			Connection: sample.Connection,
+			Contacts: []shopifysync.Contact{
+				spent(1, nines+".9999999"), spent(2, "-"+nines+".9999999"), spent(3, "9"+nines+".9999999"), spent(4, "9"+nines), spent(5, "1"),
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []shopifysync.Outcome
+		for _, r := range result.Results {
+			got = append(got, r.Outcome)
+		}
+		want := []shopifysync.Outcome{shopifysync.Created, shopifysync.Created, shopifysync.Refused, shopifysync.Refused, shopifysync.Created}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		stored, err := store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: sample.Connection, IDs: []shopifysync.CustomerID{1}})
+		if err != nil || len(stored.Contacts) != 1 || stored.Contacts[0].Attributes[0].Number != nines+".9999999" {
+			t.Errorf("what is stored: %+v, %v", stored.Contacts, err)
+		}
+	})
+}
+
+// MySQL's columns of tags and attributes allow NULL: somebody else's hand does
+// not make a contact unreadable.
+func TestNullTags(t *testing.T) {
+	for _, name := range []string{"mysql", "mysql-prepared"} {
+		t.Run(name, func(t *testing.T) {
+			target, err := dbtest.Find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db := target.Open(t)
+			store := db.Store(t)
+			contact := member(7, func(c *shopifysync.Contact) { c.Tags = []string{"VIP"} })
+			upsert(t, store, false, []shopifysync.Contact{contact})
+			if _, err := db.DB.Exec("UPDATE " + db.Prefix + "contacts SET tags = NULL, attributes = NULL"); err != nil {
+				t.Fatal(err)
+			}
+			got, err := store.Contacts(t.Context(), shopifysync.ContactsParams{Connection: sample.Connection, IDs: []shopifysync.CustomerID{7}})
+			if err != nil || len(got.Contacts) != 1 || got.Contacts[0].Tags != nil || got.Contacts[0].Attributes != nil {
+				t.Errorf("Contacts: %+v, %v", got.Contacts, err)
+			}
+			list, err := store.List(t.Context(), sqlstore.ListParams{Connection: sample.Connection, Limit: 1})
+			if err != nil || len(list.Contacts) != 1 {
+				t.Errorf("List: %d contacts, %v", len(list.Contacts), err)
+			}
+			contact.Version.UpdatedAt = contact.Version.UpdatedAt.Add(time.Second)
+			contact.Version.ObservedAt = contact.Version.ObservedAt.Add(time.Second)
+			contact.Tags = []string{"VIP", "gold"}
+			upsert(t, store, false, []shopifysync.Contact{contact})
+		})
+	}
+}

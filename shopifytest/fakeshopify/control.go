@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -370,21 +371,24 @@ func (c *control) webhooks(f *form) (any, error) {
 	return nil, nil
 }
 
+// state changes the store's state. An app that was uninstalled stays so, and its
+// token dead, until it is installed again, which makes a new token.
 func (c *control) state(f *form) (any, error) {
-	set := func(s shopifytest.State) { c.store.Configure(func(cfg *shopifytest.StoreConfig) { cfg.State = s }) }
-	switch f.text("state") {
-	case "open":
-		set(shopifytest.Open)
-	case "frozen":
-		set(shopifytest.Frozen)
-	case "locked":
-		set(shopifytest.Locked)
-	case "uninstalled":
+	states := map[string]shopifytest.State{"open": shopifytest.Open, "frozen": shopifytest.Frozen, "locked": shopifytest.Locked}
+	name := f.text("state")
+	switch to, ok := states[name]; {
+	case name == "uninstalled":
 		c.store.Uninstall()
-	case "reinstalled":
-		c.store.Reinstall(c.store.Config().AccessToken)
-	default:
+	case name == "reinstalled":
+		token := "shpat_" + crand.Text()
+		c.store.Reinstall(token)
+		return map[string]any{"token": token}, nil
+	case !ok:
 		f.wrong("state", "open, frozen, locked, uninstalled or reinstalled")
+	case c.store.Config().State == shopifytest.Uninstalled:
+		return nil, errors.New("the app is uninstalled: first make the state reinstalled")
+	default:
+		c.store.Configure(func(cfg *shopifytest.StoreConfig) { cfg.State = to })
 	}
 	return nil, nil
 }

@@ -160,6 +160,26 @@ func TestControlOfTheStore(t *testing.T) {
 	}
 }
 
+// The token of an app that was uninstalled never works again.
+func TestControlOfTheApp(t *testing.T) {
+	c := newConsole(t)
+	old := c.store.Config().AccessToken
+	c.do("POST", "state?state=uninstalled")
+	for _, state := range []string{"open", "frozen", "locked"} {
+		if status, _ := c.ask("POST", "state?state="+state); status != http.StatusBadRequest || c.store.Config().State != shopifytest.Uninstalled {
+			t.Errorf("%s after uninstalled: status %d, state %v", state, status, c.store.Config().State)
+		}
+	}
+	_, body := c.ask("POST", "state?state=reinstalled")
+	var answer struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if cfg := c.store.Config(); answer.Token == "" || answer.Token == old || cfg.AccessToken != answer.Token {
+		t.Errorf("the token was %q, the answer %q, and it is %q", old, answer.Token, cfg.AccessToken)
+	}
+}
+
 // Nothing of a request with a mistake is done.
 func TestControlRefuses(t *testing.T) {
 	c := newConsole(t)

@@ -39,6 +39,7 @@
 //	                                       what happens to webhooks from now on; without parameters nothing does
 //	POST /_fake/drop-subscriptions         they are gone behind the app's back
 //	POST /_fake/state?state=open|frozen|locked|uninstalled|reinstalled
+//	                                       uninstalled ends the token; reinstalled answers with a new one
 //	POST /_fake/configure?scopes=A,B&versions=A,B&access=A&latency=D&index-lag=D&read-lag=D&secret=S
 //
 // FIELD is one of first_name, last_name, email, phone, note, state, and
