@@ -82,7 +82,7 @@ type texts struct {
 	ChatLead, LoggedInAs, LoggedInHint, OpenConversation, Conversation, NoMessages, Agent, Member string
 	Message, SayAsAgent, SayAsMember, MemberCard, ConversationStays, OpenContact                  string
 
-	Marketing, OptOut, OptOutBack, OptOutText, OptedOut, OptedOutAt string
+	Marketing, MayMarket, MayNotMarket, OptOut, OptOutBack, OptOutText, OptedOut, OptedOutAt string
 
 	// Disconnecting.
 	DisconnectTitle, DisconnectLead, DisconnectWhat, DisconnectKeep, DisconnectKeepText     string

@@ -61,6 +61,8 @@ func TestOptOut(t *testing.T) {
 		for _, path := range []string{contact, chat} {
 			if _, body := c.get(path); strings.Contains(body, `<span class="badge bad">`+english.OptedOut+`</span>`) != want {
 				t.Errorf("%s: opted out is not %v:\n%s", path, want, body)
+			} else if strings.Contains(body, english.MayMarket+": Email<") == want || strings.Contains(body, english.MayNotMarket) != want {
+				t.Errorf("%s: what may be sent:\n%s", path, body)
 			}
 		}
 	}

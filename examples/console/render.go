@@ -371,6 +371,7 @@ type cardView struct {
 	NameMasked, EmailMasked, PhoneMasked, TagsMasked bool
 	AgentTags                                        []string
 	OptedOut                                         time.Time // zero: not
+	Channels                                         string    // by which marketing may be sent
 	TagsPath, OptOutPath                             string
 }
 
@@ -388,9 +389,24 @@ func (p *page) card(contact shopifysync.Contact) cardView {
 	return v
 }
 
-// optOut shows that the person wants no marketing, whatever Shopify has.
+// optOut shows that the person wants no marketing, whatever Shopify has, unless
+// at is zero, and by which channels it may be sent.
 func (v *cardView) optOut(at time.Time) {
-	if v.OptedOut = at; at.IsZero() {
+	v.OptedOut = at
+	c := v.Contact
+	var channels []string
+	may := func(channel string, key shopifysync.AttributeKey, address string) {
+		if c.MayMarket(key, address, !at.IsZero()) {
+			channels = append(channels, channel)
+		}
+	}
+	may("Email", shopifysync.AttrEmailConsent, c.Email)
+	may("SMS", shopifysync.AttrSMSConsent, c.Phone)
+	if c.WhatsApp != nil {
+		may("WhatsApp", shopifysync.AttrWhatsAppConsent, "+"+c.WhatsApp.UserID)
+	}
+	v.Channels = strings.Join(channels, " · ")
+	if at.IsZero() {
 		return
 	}
 	for i := range v.Attributes {

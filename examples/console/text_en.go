@@ -161,7 +161,7 @@ var english = texts{
 	OpenConversation: "Open conversation", Conversation: "Conversation", NoMessages: "No messages yet.", Agent: "Agent", Member: "Member", Message: "Write a message",
 	SayAsAgent: "Reply as agent", SayAsMember: "Ask as member", MemberCard: "Member", ConversationStays: "The conversation stays.", OpenContact: "All fields and sources",
 
-	Marketing: "Marketing", OptOut: "Has opted out in the chat", OptOutBack: "Take back", OptedOut: "opted out in the chat", OptedOutAt: "Opted out in the chat %s.",
+	Marketing: "Marketing", MayMarket: "May be sent by", MayNotMarket: "Must not be sent: there is no valid consent for the address or number, or the person has opted out.", OptOut: "Has opted out in the chat", OptOutBack: "Take back", OptedOut: "opted out in the chat", OptedOutAt: "Opted out in the chat %s.",
 	OptOutText: "An opt-out in the chat is the team's own: a sync never touches it, and it beats “subscribed” from Shopify.",
 
 	DisconnectTitle: "Disconnect", DisconnectLead: "Afterwards nothing is read from Shopify or written here, a running sync stops, and the token is deleted. With the contacts the API secret key stays for 30 days, to verify what Shopify says of their personal data.",

@@ -161,7 +161,7 @@ var traditionalChinese = texts{
 	OpenConversation: "開啟對話", Conversation: "對話", NoMessages: "還沒有訊息。", Agent: "客服", Member: "會員", Message: "輸入訊息",
 	SayAsAgent: "以客服身分回覆", SayAsMember: "以會員身分發問", MemberCard: "會員資料", ConversationStays: "對話內容仍保留。", OpenContact: "查看完整資料與來源",
 
-	Marketing: "行銷訊息", OptOut: "會員在對話中退訂", OptOutBack: "取消退訂", OptedOut: "已在對話中退訂", OptedOutAt: "已於 %s 在對話中退訂。",
+	Marketing: "行銷訊息", MayMarket: "可傳送的管道", MayNotMarket: "目前不可傳送行銷訊息：沒有本人對該地址或號碼的有效同意，或已退訂。", OptOut: "會員在對話中退訂", OptOutBack: "取消退訂", OptedOut: "已在對話中退訂", OptedOutAt: "已於 %s 在對話中退訂。",
 	OptOutText: "對話中的退訂由客服紀錄，同步不會更動；即使 Shopify 顯示「已訂閱」，仍以退訂為準。",
 
 	DisconnectTitle: "解除連接", DisconnectLead: "解除後不再向 Shopify 讀取或寫入任何資料，進行中的同步會停止。權杖會刪除；若保留聯絡人，API 密鑰會保留 30 天，用來驗證 Shopify 的個資通知。",
