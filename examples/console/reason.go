@@ -75,7 +75,7 @@ var hantPredicates = map[string]string{
 	"holds a NUL character or is not valid UTF-8":                "含有無法儲存的字元",
 	"has more than 512 characters":                               "超過 512 個字元",
 	"has more than 255 bytes":                                    "超過 255 個位元組",
-	"is no decimal number of at most 31 digits before the point": "不是有效的數字，或整數部分超過 32 位",
+	"is no decimal number of at most 31 digits before the point": "不是有效的數字，或整數部分超過 31 位",
 	"is of an unknown kind":                                      "屬於未知的類型",
 	"has no key":                                                 "沒有代碼",
 }
