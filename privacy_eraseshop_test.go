@@ -135,7 +135,7 @@ func TestEraseShopOfOneConnectedAgain(t *testing.T) {
 	if err := s.eraseShop(ctx, "c", func(*ConnectionState) bool { return true }); !errors.Is(err, ErrSyncInProgress) {
 		t.Errorf("during a Connect: %v", err)
 	}
-	if _, err := store.ReleaseLease(ctx, ReleaseLeaseParams{Lease: lease.Lease}); err != nil {
+	if _, err := store.ReleaseLease(ctx, ReleaseLeaseParams(lease)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := store.ContactIDs(ctx, ContactIDsParams{Connection: "c", Limit: 10})

@@ -466,8 +466,9 @@ func (sv *server) start(ctx context.Context) bool {
 	if aside := sv.redrainsAtWork + sv.choresAtWork; sv.drainsAtWork+aside < limit {
 		redrain := len(sv.redrains) > 0 && sv.redrainsAtWork < half && aside < most
 		chore := len(sv.chores) > 0 && sv.choresAtWork < half && aside < most
+		asidesTurn := sv.asideNext && (redrain || chore)
 		switch {
-		case len(sv.drains) > 0 && !(sv.asideNext && (redrain || chore)):
+		case len(sv.drains) > 0 && !asidesTurn:
 			sv.asideNext = true
 			return sv.begin(ctx, &sv.drains, 0, &sv.drainsAtWork)
 		case chore && (sv.choreNext || !redrain):
