@@ -160,48 +160,50 @@ func (c *console) live(r *http.Request, id shopifysync.ConnectionID, customer sh
 	return len(got.Contacts) == 1 && got.Contacts[0].Removed == "", err
 }
 
-// agentTags adds or removes a tag of the agents' own: a sync never touches it.
-func (c *console) agentTags(w http.ResponseWriter, r *http.Request) error {
+// personOf returns the live contact that a form is about.
+func (c *console) personOf(r *http.Request) (shopifysync.ConnectionID, shopifysync.CustomerID, error) {
 	conn, err := c.storeOf(r)
 	if err != nil {
-		return err
+		return "", 0, err
 	}
 	id, err := customerOf(r)
 	if err != nil {
-		return err
+		return "", 0, err
 	}
 	if live, err := c.live(r, conn.ID, id); err != nil || !live {
-		return cmp.Or(err, errNotFound)
+		return "", 0, cmp.Or(err, errNotFound)
+	}
+	return conn.ID, id, nil
+}
+
+// agentTags adds or removes a tag of the agents' own: a sync never touches it.
+func (c *console) agentTags(w http.ResponseWriter, r *http.Request) error {
+	conn, id, err := c.personOf(r)
+	if err != nil {
+		return err
 	}
 	if tag := r.PostFormValue("remove"); tag != "" {
-		err = c.agents.removeTag(r.Context(), conn.ID, id, tag)
+		err = c.agents.removeTag(r.Context(), conn, id, tag)
 	} else {
-		err = c.agents.addTag(r.Context(), conn.ID, id, r.PostFormValue("add"))
+		err = c.agents.addTag(r.Context(), conn, id, r.PostFormValue("add"))
 	}
 	if err != nil {
 		return err
 	}
-	return c.backToPerson(w, r, conn.ID, id)
+	return c.backToPerson(w, r, conn, id)
 }
 
 // optOut notes that a person said in a conversation that no marketing is wanted,
 // or takes it back.
 func (c *console) optOut(w http.ResponseWriter, r *http.Request) error {
-	conn, err := c.storeOf(r)
+	conn, id, err := c.personOf(r)
 	if err != nil {
 		return err
 	}
-	id, err := customerOf(r)
-	if err != nil {
+	if err := c.agents.optOut(r.Context(), conn, id, r.PostFormValue("out") != ""); err != nil {
 		return err
 	}
-	if live, err := c.live(r, conn.ID, id); err != nil || !live {
-		return cmp.Or(err, errNotFound)
-	}
-	if err := c.agents.optOut(r.Context(), conn.ID, id, r.PostFormValue("out") != ""); err != nil {
-		return err
-	}
-	return c.backToPerson(w, r, conn.ID, id)
+	return c.backToPerson(w, r, conn, id)
 }
 
 // backToPerson goes back to the conversation or the contact that the form was
