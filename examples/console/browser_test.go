@@ -361,7 +361,19 @@ func in(t *testing.T, demo demoConfig, story func(t *testing.T, b *browser)) {
 func (b *browser) result() string {
 	b.t.Helper()
 	b.see(b.T.RunState["completed"], b.T.New)
-	return strings.TrimSpace(value(b, chromedp.Text(chromedp.CSS("#result-new"))))
+	var created string
+	b.until("the number of new contacts", func(string) bool {
+		created = b.textOf("#result-new")
+		return created != ""
+	})
+	return created
+}
+
+// textOf is what stands in the first element that is selected, if there is one.
+// It is read at once, for a live page may swap the element at any moment.
+func (b *browser) textOf(selector string) string {
+	b.t.Helper()
+	return value(b, chromedp.Evaluate[string](fmt.Sprintf(`(document.querySelector(%q)?.textContent ?? "").trim()`, selector)))
 }
 
 func (b *browser) wantNew(want string) {
@@ -516,7 +528,7 @@ func TestBrowserContacts(t *testing.T) {
 		b.open("/stores/demo-shop/contacts?q=nameless")
 		b.click(T.Nameless)
 		b.see(T.Nameless)
-		if heading := value(b, chromedp.Text(chromedp.CSS("h1"))); heading != T.Nameless {
+		if heading := b.textOf("h1"); heading != T.Nameless {
 			t.Errorf("a nameless member is called %q", heading)
 		}
 
