@@ -50,8 +50,9 @@ type DisconnectResult struct {
 // seconds; a store that is gone is no error. A [ConnectionStore] forgets the
 // connection, or if contacts are kept its token and client ID: the client secret
 // stays, so that Shopify's privacy webhooks can still be verified, and all that
-// is the host's. With read-only [Connections] the host does as much. [Syncer.Connect] under the same ID connects the store again: its
-// contacts are adopted, or come back.
+// is the host's. With read-only [Connections] the host does as much.
+// [Syncer.Connect] under the same ID connects the store again: its contacts are
+// adopted, or come back.
 //
 // Another process notices within a third of [WithLeaseTTL]; one that hangs is
 // waited for until its lease has expired, twice that long at most. After an
@@ -281,26 +282,23 @@ func (d *disconnect) warn(ctx context.Context, what string, err error) {
 	d.s.logger.WarnContext(ctx, what, "connection", string(d.params.Connection), "error", err)
 }
 
-// remove turns every contact into a tombstone. Its time is as early as does
-// that, for only what is observed later brings a contact back: at first what is
-// certainly not ahead of Shopify's clock.
+// remove removes the contacts, runs and marks.
 func (d *disconnect) remove(ctx context.Context) error {
-	id := d.params.Connection
-	removed, err := d.s.removeAll(ctx, id, RemovedDisconnected, d.s.shopNow(id).Add(-2*time.Second))
+	removed, err := d.s.removeAll(ctx, d.params.Connection, RemovedDisconnected)
 	d.result.Removed += removed
-	if err != nil {
-		return err
-	}
-	if _, err := d.s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
-		return storeError("forget runs and marks", err)
-	}
-	return nil
+	return err
 }
 
-// removeAll turns every contact of a connection into a tombstone. One that was
-// observed later than at, by a clock that was wrong then or is now, must go all
-// the same: the time becomes as late as that.
-func (s *Syncer) removeAll(ctx context.Context, id ConnectionID, reason RemovalReason, at time.Time) (removed int64, err error) {
+// removeAll turns every contact of a connection into a tombstone, and forgets its
+// runs and marks.
+//
+// The tombstones' time is as early as does that, for only what is observed later
+// brings a contact back, and a sync may follow at once: at first what is
+// certainly not ahead of Shopify's clock. A contact that was observed later, by a
+// clock that was wrong then or is now, must go all the same: the time becomes as
+// late as that.
+func (s *Syncer) removeAll(ctx context.Context, id ConnectionID, reason RemovalReason) (removed int64, err error) {
+	at := s.shopNow(id).Add(-2 * time.Second)
 	for range maxRounds {
 		got, err := s.contacts.RemoveContacts(ctx, RemoveContactsParams{Connection: id, All: true, Reason: reason, ObservedAt: at})
 		if err != nil {
@@ -308,8 +306,14 @@ func (s *Syncer) removeAll(ctx context.Context, id ConnectionID, reason RemovalR
 		}
 		removed += got.Removed
 		latest, live, err := s.lastObserved(ctx, id)
-		if err != nil || !live {
+		if err != nil {
 			return removed, err
+		}
+		if !live {
+			if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
+				return removed, storeError("forget runs and marks", err)
+			}
+			return removed, nil
 		}
 		if latest.After(at) {
 			at = latest

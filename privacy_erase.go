@@ -30,9 +30,8 @@ type ErasureReceipt struct {
 //
 // By customer id a person who was never seen is erased, too, and stays out. With
 // them go the customers who were merged into them, if the contact store is a
-// [MergedFinder]. An
-// e-mail address or phone number erases everybody who has it: call
-// [Syncer.Export] first to see who that is. Nobody found is no error.
+// [MergedFinder]. An e-mail address or phone number erases everybody who has it:
+// call [Syncer.Export] first to see who that is. Nobody found is no error.
 //
 // Erase may be repeated, and after an error must be: nothing is then lost, for
 // contacts are removed last. Errors match [ErrNoFinder], the context's error,
@@ -202,12 +201,8 @@ func (s *Syncer) eraseHeld(ctx context.Context, st ConnectionState, still func(*
 	if err := s.hostErase(ctx, Erasure{Connection: id, Reason: RemovedShopRedacted, At: s.millis()}); err != nil {
 		return err
 	}
-	at := s.shopNow(id).Add(-2 * time.Second) // as Disconnect does: a sync may follow at once
-	if _, err := s.removeAll(ctx, id, RemovedShopRedacted, at); err != nil {
+	if _, err := s.removeAll(ctx, id, RemovedShopRedacted); err != nil {
 		return err
-	}
-	if _, err := s.state.ForgetConnection(ctx, ForgetConnectionParams{Connection: id}); err != nil {
-		return storeError("forget the runs and marks", err)
 	}
 	if conns, keeps := s.conns.(ConnectionStore); keeps && st.Disconnected != nil {
 		if _, err := conns.DeleteConnection(ctx, DeleteConnectionParams{Connection: id}); err != nil {

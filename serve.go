@@ -51,7 +51,8 @@ const (
 //   - asks once an hour whether Shopify serves a connection again that it
 //     refused, and then checks it and catches up;
 //   - erases the contacts of connections that were disconnected or whose app was
-//     uninstalled when their time has come ([WithRetention]), and what Shopify asks to erase (shop/redact) once the store has left.
+//     uninstalled when their time has come ([WithRetention]), and what Shopify
+//     asks to erase (shop/redact) once the store has left.
 //
 // Connections come and go while it works: a new one is noticed within 30
 // seconds. Work is bounded by [WithServeLimits] and goes round: a large store

@@ -82,8 +82,9 @@ func (s *Syncer) Status(ctx context.Context, id ConnectionID) (*Status, error) {
 		return nil, wrapped(err)
 	}
 	out := &Status{
-		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected, RedactAsked: st.RedactAsked, EraseBy: st.eraseBy(s.retention),
-		DataRequests: st.openDataRequests(s.now()), InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
+		Connection: id, ConnectedAt: st.ConnectedAt, Health: st.Health, Pause: st.Pause, Disconnected: st.Disconnected,
+		RedactAsked: st.RedactAsked, EraseBy: st.eraseBy(s.retention), DataRequests: st.openDataRequests(s.now()),
+		InStepAsOf: st.InStepAsOf, CaughtUpTo: st.CaughtUpTo, Customers: st.Customers,
 	}
 	runs, err := s.state.Runs(ctx, RunsParams{Connection: id, Limit: statusRuns})
 	if err != nil {
