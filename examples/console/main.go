@@ -40,8 +40,8 @@ import (
 
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/examples/phone"
+	"github.com/omnichat/shopifysync/examples/sqlitefile"
 	"github.com/omnichat/shopifysync/sqlstore"
-	_ "modernc.org/sqlite"
 )
 
 func main() {
@@ -218,7 +218,7 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 	if err != nil {
 		return nil, err
 	}
-	if c.db, err = openDB(cfg.db); err != nil {
+	if c.db, err = sqlitefile.Open(cfg.db); err != nil {
 		return nil, err
 	}
 	if c.store, err = sqlstore.New(c.db, sqlstore.SQLite, sqlstore.WithEncryptionKeys(key)); err != nil {
@@ -265,19 +265,6 @@ func newConsole(ctx context.Context, cfg config, log *slog.Logger) (_ *console, 
 	}
 	c.jobs = newJobs(c.syncer, changed, log)
 	return c, nil
-}
-
-// openDB opens a SQLite file that nobody else may read: it holds people.
-func openDB(file string) (*sql.DB, error) {
-	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := made.Close(); err != nil {
-		return nil, err
-	}
-	name := &url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: sqlstore.SQLitePragmas}
-	return sql.Open("sqlite", name.String())
 }
 
 // serve answers until ctx ends, with the library's engine beside it, and

@@ -36,7 +36,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -45,8 +44,8 @@ import (
 
 	"github.com/omnichat/shopifysync"
 	"github.com/omnichat/shopifysync/examples/phone"
+	"github.com/omnichat/shopifysync/examples/sqlitefile"
 	"github.com/omnichat/shopifysync/sqlstore"
-	_ "modernc.org/sqlite"
 )
 
 const connectionID = "quickstart"
@@ -186,7 +185,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		}
 		cfg.db = filepath.Join(dir, "contacts.db")
 	}
-	db, err := openDB(cfg.db)
+	db, err := sqlitefile.Open(cfg.db)
 	if err != nil {
 		return err
 	}
@@ -268,19 +267,6 @@ func syncs(ctx context.Context, syncer *shopifysync.Syncer, store *sqlstore.Stor
 		return err
 	}
 	return out.changed(ctx, store, demo.touched)
-}
-
-// openDB opens a SQLite file that nobody else may read: it holds people.
-func openDB(file string) (*sql.DB, error) {
-	made, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := made.Close(); err != nil {
-		return nil, err
-	}
-	name := &url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: sqlstore.SQLitePragmas}
-	return sql.Open("sqlite", name.String())
 }
 
 func migrated(ctx context.Context, db *sql.DB, file string) (*sqlstore.Store, error) {
